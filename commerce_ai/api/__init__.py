@@ -1,0 +1,1 @@
+"""Keys, scopes, limits, errors, and the routes of the core."""

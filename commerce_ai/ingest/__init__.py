@@ -1,0 +1,1 @@
+"""The doors facts come in by."""

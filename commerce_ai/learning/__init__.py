@@ -1,0 +1,1 @@
+"""The life of a model: learner, run, gate, version, artifact."""

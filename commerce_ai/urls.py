@@ -1,0 +1,19 @@
+"""Every route: the core's, then each installed plugin's. A plugin that is off in a shop answers 404 there."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from commerce_ai import registry
+from commerce_ai.api import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("console/", include("commerce_ai.console.urls")),
+    path("console/", admin.site.urls),
+    path("api/v1/", include("commerce_ai.api.urls")),
+    path("v1/", include("commerce_ai.ingest.urls")),
+    *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
+]
