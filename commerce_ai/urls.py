@@ -14,6 +14,6 @@ urlpatterns = [
     path("console/", include("commerce_ai.console.urls")),
     path("console/", admin.site.urls),
     path("api/v1/", include("commerce_ai.api.urls")),
-    path("v1/", include("commerce_ai.ingest.urls")),
+    path("v1/", include("commerce_ai.api.tracking_urls")),
     *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
 ]

@@ -1,0 +1,1 @@
+"""Which products to show to whom."""

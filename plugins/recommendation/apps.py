@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from commerce_ai.plugin import Plugin, Schedule, Slot
+
+
+class RecommendationPlugin(Plugin):
+    name = "plugins.recommendation"
+    slug = "recommendation"
+    version = "1.0"
+    verbose_name = _("Recommendation")
+    summary = _("Chooses the products to show, for known customers, sessions and strangers.")
+    icon = "recommend"
+    fallback = _("The shop's bestsellers answer.")
+    slots = (
+        Slot(
+            "recommendation.candidates",
+            single=False,
+            inputs={"interactions": ("customer_id", "product_id")},
+            requests={"customers": ("customer_id",)},
+            output=("customer_id", "product_id", "rank", "score"),
+            doc="Products a customer may want next, best first.",
+        ),
+    )
+    learners = ("learner.PopularityLearner", "learner.CollaborativeLearner")
+    schedules = (
+        Schedule("retrain", "commerce_ai.learning.runs.retrain_plugin", _("Retrain every night"), at="03:15",
+                 arguments={"plugin": "recommendation"}),
+    )
