@@ -6,8 +6,24 @@ import sys
 
 # Commands that touch neither Postgres nor Redis, so that they start at once and write nothing under var/.
 WITHOUT_SERVICES = {
-    "", "benchmark", "check", "collectstatic", "compilemessages", "demo", "diffsettings", "help", "lab", "makemessages",
-    "makemigrations", "spectacular", "startapp", "up", "version", "--help", "-h", "--version",
+    "",
+    "benchmark",
+    "check",
+    "collectstatic",
+    "compilemessages",
+    "demo",
+    "diffsettings",
+    "help",
+    "lab",
+    "makemessages",
+    "makemigrations",
+    "spectacular",
+    "startapp",
+    "up",
+    "version",
+    "--help",
+    "-h",
+    "--version",
 }
 
 

@@ -17,14 +17,31 @@ def check_plugins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     seen_slots: dict[str, str] = {}
     for each in registry.plugins():
         if each.label != each.slug:
-            found.append(Error(f"{each.name}: label {each.label!r} must equal slug {each.slug!r}", id="commerce_ai.E001"))
+            found.append(
+                Error(f"{each.name}: label {each.label!r} must equal slug {each.slug!r}", id="commerce_ai.E001")
+            )
         if not each.core_fits():
-            found.append(Error(f"{each.slug} works with core {each.core}; this is core {CORE_VERSION}", id="commerce_ai.E002"))
+            found.append(
+                Error(
+                    f"{each.slug} works with core {each.core}; this is core {CORE_VERSION}",
+                    id="commerce_ai.E002",
+                )
+            )
         for slot in each.slots:
             if not slot.name.startswith(each.slug + "."):
-                found.append(Error(f"{each.slug}: slot {slot.name!r} must start with {each.slug + '.'!r}", id="commerce_ai.E003"))
+                found.append(
+                    Error(
+                        f"{each.slug}: slot {slot.name!r} must start with {each.slug + '.'!r}",
+                        id="commerce_ai.E003",
+                    )
+                )
             if slot.name in seen_slots:
-                found.append(Error(f"slot {slot.name!r} stands in {seen_slots[slot.name]} and {each.slug}", id="commerce_ai.E004"))
+                found.append(
+                    Error(
+                        f"slot {slot.name!r} stands in {seen_slots[slot.name]} and {each.slug}",
+                        id="commerce_ai.E004",
+                    )
+                )
             seen_slots[slot.name] = each.slug
     for name in registry.learner_paths():
         found += _check_learner(name, seen_slots)
@@ -48,5 +65,10 @@ def _check_learner(name: str, slots: dict[str, str]) -> list[CheckMessage]:
         return [Error(f"learner {name!r} calls itself {learner.name!r}", id="commerce_ai.E006")]
     if learner.slot not in slots:
         there = ", ".join(sorted(slots)) or "none"
-        return [Error(f"learner {name!r} fills the slot {learner.slot!r}, which nobody has; there are: {there}", id="commerce_ai.E007")]
+        return [
+            Error(
+                f"learner {name!r} fills the slot {learner.slot!r}, which nobody has; there are: {there}",
+                id="commerce_ai.E007",
+            )
+        ]
     return []

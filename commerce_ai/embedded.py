@@ -58,8 +58,13 @@ def paths(var: Path) -> Paths:
     digest = hashlib.sha256(str(var).encode()).hexdigest()[:12]
     sockets = Path(tempfile.gettempdir()) / f"commerce-ai-{digest}"
     return Paths(
-        var=var, postgres_data=var / "postgres", redis_data=var / "redis", sockets=sockets,
-        redis_socket=sockets / "redis.sock", lock=var / "embedded.lock", start_lock=var / "embedded.start.lock",
+        var=var,
+        postgres_data=var / "postgres",
+        redis_data=var / "redis",
+        sockets=sockets,
+        redis_socket=sockets / "redis.sock",
+        lock=var / "embedded.lock",
+        start_lock=var / "embedded.start.lock",
         logs=var / "log",
     )
 
@@ -73,7 +78,9 @@ def hold_for_this_process() -> None:
 
     if settings.USES_EMBEDDED_POSTGRES or settings.USES_EMBEDDED_REDIS:
         acquire(
-            settings.EMBEDDED, postgres=settings.USES_EMBEDDED_POSTGRES, redis=settings.USES_EMBEDDED_REDIS,
+            settings.EMBEDDED,
+            postgres=settings.USES_EMBEDDED_POSTGRES,
+            redis=settings.USES_EMBEDDED_REDIS,
             database=settings.DATABASES["default"]["NAME"] if settings.USES_EMBEDDED_POSTGRES else None,
         )
         owner = os.getpid()
@@ -138,8 +145,21 @@ def _start_postgres(where: Paths, uid: int, gid: int, database: str | None) -> N
         where.postgres_data.mkdir(parents=True)
         _give(where.postgres_data, uid, gid)
         _run_as_account(
-            [_postgres_binary("initdb"), "-D", str(where.postgres_data), "-U", POSTGRES_USER, "-A", "trust", "-E", "UTF8",
-             "--locale=C.UTF-8", "--no-sync"], where, "initdb",
+            [
+                _postgres_binary("initdb"),
+                "-D",
+                str(where.postgres_data),
+                "-U",
+                POSTGRES_USER,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+            where,
+            "initdb",
         )
     if _postgres_runs(where) and not (where.sockets / f".s.PGSQL.{POSTGRES_PORT}").exists():
         _pg_ctl(where, "stop", "-m", "fast", "-w")  # a cleaner of the temporary folder took the socket away
@@ -148,10 +168,21 @@ def _start_postgres(where: Paths, uid: int, gid: int, database: str | None) -> N
         log.touch()
         _give(log, uid, gid)
         options = {
-            "listen_addresses": "''", "unix_socket_directories": f"'{where.sockets}'", "unix_socket_permissions": "0700",
-            "port": str(POSTGRES_PORT), "max_connections": "120", "shared_buffers": "256MB", "work_mem": "32MB",
-            "maintenance_work_mem": "256MB", "max_wal_size": "2GB", "wal_compression": "on", "jit": "off",
-            "random_page_cost": "1.1", "log_min_messages": "warning", "timezone": "UTC", "log_timezone": "UTC",
+            "listen_addresses": "''",
+            "unix_socket_directories": f"'{where.sockets}'",
+            "unix_socket_permissions": "0700",
+            "port": str(POSTGRES_PORT),
+            "max_connections": "120",
+            "shared_buffers": "256MB",
+            "work_mem": "32MB",
+            "maintenance_work_mem": "256MB",
+            "max_wal_size": "2GB",
+            "wal_compression": "on",
+            "jit": "off",
+            "random_page_cost": "1.1",
+            "log_min_messages": "warning",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
         }
         flags = " ".join(f"-c {name}={value}" for name, value in options.items())
         _pg_ctl(where, "start", "-l", str(log), "-w", "-t", str(START_TIMEOUT_S), "-o", flags)
@@ -203,9 +234,18 @@ def _start_redis(where: Paths, uid: int, gid: int) -> None:
     _give(log, uid, gid)
     # Given as arguments, not as a file: nothing on disk can drift from what is said here.
     options = {
-        "port": "0", "unixsocket": str(where.redis_socket), "unixsocketperm": "700", "daemonize": "yes",
-        "dir": str(where.redis_data), "appendonly": "yes", "appendfsync": "everysec", "save": "", "databases": "64",
-        "logfile": str(log), "maxmemory": "512mb", "maxmemory-policy": "volatile-lru",
+        "port": "0",
+        "unixsocket": str(where.redis_socket),
+        "unixsocketperm": "700",
+        "daemonize": "yes",
+        "dir": str(where.redis_data),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "databases": "64",
+        "logfile": str(log),
+        "maxmemory": "512mb",
+        "maxmemory-policy": "volatile-lru",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     _run_as_account([_redis_binary(), *arguments], where, "redis-server")
@@ -251,7 +291,8 @@ def _account() -> tuple[int, int]:
         try:
             subprocess.run(
                 ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT],
-                check=True, capture_output=True,
+                check=True,
+                capture_output=True,
             )
         except (OSError, subprocess.CalledProcessError) as error:
             raise EmbeddedError(
@@ -274,12 +315,21 @@ def _run_as_account(
     # Into a file: a daemon that inherits a pipe would keep us waiting for its end.
     with output.open("wb") as sink:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, check=False, cwd="/",
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"}, start_new_session=True, **other,  # type: ignore[call-overload]
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            check=False,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+            **other,  # type: ignore[call-overload]
         )
     if check and done.returncode != 0:
         said = output.read_text(errors="replace").strip()[-2000:]
-        raise EmbeddedError(f"{what} failed with status {done.returncode}: {said or 'no output'} (logs in {where.logs})")
+        raise EmbeddedError(
+            f"{what} failed with status {done.returncode}: {said or 'no output'} (logs in {where.logs})"
+        )
     return done
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +21,12 @@ class PluginState(models.Model):
     settings = models.JSONField(_("settings"), default=dict, blank=True)
     changed_at = models.DateTimeField(_("changed at"), auto_now=True)
     changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("changed by"), null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("changed by"),
+        null=True,
+        blank=True,
+        related_name="+",
     )
 
     class Meta:
@@ -35,12 +39,14 @@ class PluginState(models.Model):
     def write_settings(self, cleaned: dict[str, Any], form: type[forms.Form]) -> None:
         hidden = _secret_fields(form)
         self.settings = {
-            name: crypto.encrypt(str(value), context=self._context(name)).hex() if name in hidden and value else _plain(value)
+            name: crypto.encrypt(str(value), context=self._context(name)).hex()
+            if name in hidden and value
+            else _plain(value)
             for name, value in cleaned.items()
         }
 
     def read_settings(self, form: type[forms.Form] | None) -> dict[str, Any]:
-        """The settings as the form would have cleaned them; a field that the form no longer accepts falls to its default."""
+        """The settings as the form would have cleaned them; what it no longer accepts falls to the default."""
         if form is None:
             return {}
         values = {}
@@ -70,7 +76,10 @@ class ScheduleState(models.Model):
     succeeded_at = models.DateTimeField(_("last success"), null=True, blank=True)
     error = models.TextField(_("last error"), blank=True)
     periodic_task = models.OneToOneField(
-        "django_celery_beat.PeriodicTask", models.CASCADE, verbose_name=_("timing"), related_name="schedule_state"
+        "django_celery_beat.PeriodicTask",
+        models.CASCADE,
+        verbose_name=_("timing"),
+        related_name="schedule_state",
     )
 
     class Meta:

@@ -145,8 +145,12 @@ class Plugin(AppConfig):
         for part in self.core.split(","):
             sign, number = part.strip().rstrip("0123456789"), int(part.strip().lstrip("<>=!"))
             fits = {
-                ">=": CORE_VERSION >= number, "<": CORE_VERSION < number, "<=": CORE_VERSION <= number,
-                ">": CORE_VERSION > number, "==": CORE_VERSION == number, "!=": CORE_VERSION != number,
+                ">=": number <= CORE_VERSION,
+                "<": number > CORE_VERSION,
+                "<=": number >= CORE_VERSION,
+                ">": number < CORE_VERSION,
+                "==": number == CORE_VERSION,
+                "!=": number != CORE_VERSION,
             }[sign]
             if not fits:
                 return False
@@ -195,9 +199,17 @@ def _try(module: str) -> str | None:
     environment = {**os.environ, TRIAL: module, "DJANGO_SETTINGS_MODULE": "commerce_ai.settings"}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", "from django.core.management import execute_from_command_line as run; "
-             "run(['manage.py', 'check', '--fail-level', 'ERROR'])"],
-            env=environment, capture_output=True, text=True, timeout=TRIAL_TIMEOUT_S, check=False,
+            [
+                sys.executable,
+                "-c",
+                "from django.core.management import execute_from_command_line as run; "
+                "run(['manage.py', 'check', '--fail-level', 'ERROR'])",
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TRIAL_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"it did not start within {TRIAL_TIMEOUT_S} s"

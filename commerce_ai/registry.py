@@ -164,7 +164,9 @@ def _load_states(shop_id: int) -> dict[str, _State]:
 
     installed = {each.slug for each in plugins()}
     return {
-        row.plugin: _State(row.on, _as_settings(row.plugin, row.read_settings(plugin(row.plugin).settings_form_class())))
+        row.plugin: _State(
+            row.on, _as_settings(row.plugin, row.read_settings(plugin(row.plugin).settings_form_class()))
+        )
         for row in PluginState.objects.filter(shop_id=shop_id, plugin__in=installed)
     }
 

@@ -42,8 +42,11 @@ def arrange(shop: Shop, plugin: Plugin, on: bool) -> None:
             task.save()  # save, not update: beat hears of it
             continue
         task = PeriodicTask.objects.create(
-            name=f"{shop.slug}: {plugin.slug}.{schedule.name}", task="commerce_ai.run_schedule", enabled=on,
-            description=str(schedule.title), **_timing(schedule, shop),
+            name=f"{shop.slug}: {plugin.slug}.{schedule.name}",
+            task="commerce_ai.run_schedule",
+            enabled=on,
+            description=str(schedule.title),
+            **_timing(schedule, shop),
         )
         state = ScheduleState.objects.create(
             shop=shop, plugin=plugin.slug, name=schedule.name, periodic_task=task, succeeded_at=timezone.now()
@@ -64,7 +67,11 @@ def _timing(schedule: Schedule, shop: Shop) -> dict[str, object]:
         raise ValueError(f"schedule {schedule.name!r} says neither `at` nor `every`")
     hour, minute = schedule.at.split(":")
     crontab, _ = CrontabSchedule.objects.get_or_create(
-        hour=str(int(hour)), minute=str(int(minute)), day_of_week="*", day_of_month="*", month_of_year="*",
+        hour=str(int(hour)),
+        minute=str(int(minute)),
+        day_of_week="*",
+        day_of_month="*",
+        month_of_year="*",
         timezone=zoneinfo.ZoneInfo(str(shop.timezone)),
     )
     return {"crontab": crontab}

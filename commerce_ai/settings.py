@@ -230,13 +230,20 @@ UNFOLD = {
     "SITE_TITLE": "Commerce AI",
     "SITE_HEADER": "Commerce AI",
     "SITE_SYMBOL": "storefront",
-    "SITE_ICON": {"light": lambda request: static("console/logo.svg"), "dark": lambda request: static("console/logo.svg")},
+    "SITE_ICON": {
+        "light": lambda request: static("console/logo.svg"),
+        "dark": lambda request: static("console/logo.svg"),
+    },
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "commerce_ai.console.dashboard.fill",
     "ENVIRONMENT": "commerce_ai.console.navigation.environment",
-    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "commerce_ai.console.navigation.sidebar"},
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "commerce_ai.console.navigation.sidebar",
+    },
     "STYLES": [lambda request: static("console/console.css")],
     "SCRIPTS": [lambda request: static("console/charts.js")],
 }

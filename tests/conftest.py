@@ -37,7 +37,9 @@ def django_db_setup(services: None, django_db_blocker: pytest.FixtureRequest) ->
         server.execute("SELECT pg_advisory_lock(4711)")
         found = server.execute("SELECT 1 FROM pg_database WHERE datname = %s AND datistemplate", [template]).fetchone()
         if not found:
-            for (old,) in server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'template\\_%'").fetchall():
+            for (old,) in server.execute(
+                "SELECT datname FROM pg_database WHERE datname LIKE 'template\\_%'"
+            ).fetchall():
                 server.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(old)))
                 server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(template)))
