@@ -1,0 +1,93 @@
+"""A made-up shop as frames, without any database: the same for the same seed, size and day."""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from commerce_ai.sample.goods import Goods, make_goods
+from commerce_ai.sample.people import People, make_people
+from commerce_ai.sample.visits import Happenings, make_happenings
+
+TIMEZONE = "Europe/Berlin"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is of it. `visits_each`: visits of an average customer over all `days`."""
+
+    products: int = 300
+    customers: int = 800
+    days: int = 90
+    visits_each: float = 9.0
+
+    def __post_init__(self) -> None:
+        if self.customers < 1 or self.days < 1 or self.visits_each <= 0:
+            raise ValueError(f"a shop needs customers, days and visits: {self}")
+
+
+DEMO = Size()
+TINY = Size(products=96, customers=120, days=60, visits_each=12.0)  # for tests
+SERVING = Size(products=100_000, customers=200_000, days=90, visits_each=4.0)  # for measuring answers
+
+
+@dataclass(frozen=True)
+class Sample:
+    """All of it. Rows name each other by row number: `product`, `customer`, `order`, `supplier`."""
+
+    goods: Goods
+    people: People
+    happenings: Happenings
+    until: datetime
+
+    def interactions(self) -> pl.DataFrame:
+        """What people did with products: customer_id, product_id (row numbers), weight, at.
+
+        A view weighs 1, a cart 3, an order line 5. Only of those whose name is known: in the end every visit of a linked customer, as a shop sees it.
+        """
+        seen = self.happenings.events.filter(pl.col("product").is_not_null()).join(
+            self.people.identities, on="anonymous_id", how="inner", suffix="_linked"
+        )
+        weight = pl.when(pl.col("name") == "Product Added").then(3.0).otherwise(1.0)
+        orders = self.happenings.orders.select(pl.int_range(pl.len()).alias("order"), "customer", "at")
+        bought = self.happenings.lines.join(orders, on="order").filter(pl.col("customer").is_not_null())
+        return pl.concat(
+            [
+                seen.select(
+                    pl.col("customer_linked").alias("customer_id"),
+                    pl.col("product").alias("product_id"),
+                    weight.alias("weight"),
+                    "at",
+                ),
+                bought.select(
+                    pl.col("customer").alias("customer_id"),
+                    pl.col("product").alias("product_id"),
+                    pl.lit(5.0).alias("weight"),
+                    "at",
+                ),
+            ]
+        ).sort("at", "customer_id", "product_id")
+
+
+def generate(seed: int = 1, size: Size = DEMO, until: date | None = None) -> Sample:
+    """The shop as it stands at the beginning of the day `until` (default: today, in the shop's time zone).
+
+    Everything happened on the `size.days` days before. About 0.2 s for the default size.
+    """
+    zone = zoneinfo.ZoneInfo(TIMEZONE)
+    last = until or datetime.now(zone).date()
+    midnights = [_midnight(last - timedelta(days=back), zone) for back in range(size.days, 0, -1)]
+    # A stream of its own for each part: another number of customers leaves the products as they are.
+    streams = [np.random.default_rng([seed, part]) for part in range(3)]
+    goods = make_goods(streams[0], size.products, midnights[0])
+    people = make_people(streams[1], size.customers, midnights[0])
+    happenings = make_happenings(streams[2], goods, people, midnights, size.visits_each)
+    return Sample(goods, people, happenings, _midnight(last, zone))
+
+
+def _midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,177 @@
+"""What happens in the sample shop: visits, views, carts, orders and reviews; one array operation a step, no loops over visits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from commerce_ai.sample.goods import N_SHELVES, N_STYLES, Goods
+from commerce_ai.sample.people import People
+from commerce_ai.sample.words import REVIEWS
+
+KEEPS_STYLE = 0.65  # a view stays with the visitor's own style
+FOLLOWS = 0.25  # a view goes on to the companion of the one before
+CARTS = 0.09
+CHECKS_OUT = 0.4
+STRANGERS = 0.15  # share of visits by people who never say who they are
+LOGGED_IN = 0.5
+MOST_VIEWS = 12
+DAY_S = 86_400
+# By hour of the day, in the shop's own time: mornings, lunch, long evenings.
+# The last visit of an evening ends before midnight: less than an hour from the first view to the order.
+HOURS = np.array([1, 0.5, 0.3, 0.2, 0.2, 0.4, 1, 2, 3, 4, 4, 4, 5, 5, 4, 4, 4, 5, 6, 8, 9, 8, 5, 2.5])
+WEEKDAYS = np.array([1.0, 0.95, 0.95, 1.0, 1.05, 1.25, 1.35])
+
+
+@dataclass(frozen=True)
+class Happenings:
+    """Frames; `customer` (null: unknown) and `product` are row numbers of their tables, `at` an instant in UTC."""
+
+    events: pl.DataFrame
+    orders: pl.DataFrame
+    lines: pl.DataFrame
+    reviews: pl.DataFrame
+
+
+def make_happenings(
+    rng: np.random.Generator, goods: Goods, people: People, midnights: list[datetime], visits_each: float
+) -> Happenings:
+    """Visits on the days that begin at `midnights` (UTC instants of the shop's midnights), `visits_each` a customer."""
+    views = _views(rng, goods, people, midnights, visits_each)
+    carts = _carts(rng, goods, views)
+    orders, lines = _orders(rng, goods, carts)
+    return Happenings(
+        events=_events(views, carts, orders), orders=orders, lines=lines, reviews=_reviews(rng, goods, orders, lines)
+    )
+
+
+def _views(
+    rng: np.random.Generator, goods: Goods, people: People, midnights: list[datetime], visits_each: float
+) -> pl.DataFrame:
+    """One row a product view: visit, visitor, customer (null: a stranger), who is logged in, product, at."""
+    n_customers = len(people.style)
+    known = np.repeat(np.arange(n_customers), rng.poisson(people.activity * visits_each))
+    strange = rng.integers(0, n_customers, int(len(known) * STRANGERS / (1 - STRANGERS)))
+    like = np.concatenate([known, strange])  # whose taste the visitor has
+    stranger = np.arange(len(like)) >= len(known)
+    days = np.array([each.timestamp() for each in midnights])
+    weight = WEEKDAYS[[each.weekday() for each in midnights]] * np.linspace(0.9, 1.1, len(days))
+    start = days[rng.choice(len(days), len(like), p=weight / weight.sum())]
+    start += rng.choice(24, len(like), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(like)) * 2600
+    count = np.minimum(1 + rng.geometric(0.28, len(like)), MOST_VIEWS)
+
+    visit = np.repeat(np.arange(len(like)), count)
+    step = np.arange(len(visit)) - np.repeat(np.cumsum(count) - count, count)
+    product = _choose(rng, goods, people, like[visit])
+    follows = np.flatnonzero((step > 0) & (rng.random(len(visit)) < FOLLOWS))
+    product[follows] = goods.companion[product[follows - 1]]
+    seconds = start[visit] + step * rng.uniform(20, 60, len(visit))
+    frame = pl.DataFrame(
+        {
+            "visit": visit,
+            "customer": pl.Series(like[visit]).set(pl.Series(stranger[visit]), None),
+            "logged_in": (~stranger & (rng.random(len(like)) < LOGGED_IN))[visit],
+            "product": product,
+            "at": (seconds * 1e6).astype(np.int64),
+        }
+    )
+    visitor = pl.when(pl.col("customer").is_null()).then(pl.format("v-{}", "visit"))
+    return frame.with_columns(
+        visitor.otherwise(pl.format("a-{}", pl.col("customer") + 1)).alias("anonymous_id"),
+        pl.col("at").cast(pl.Datetime("us", "UTC")),
+    ).filter(pl.Series(goods.sellable[product]))
+
+
+def _choose(rng: np.random.Generator, goods: Goods, people: People, like: np.ndarray) -> np.ndarray:
+    """A product for each view: a shelf by taste, mostly the own style, then by popularity within."""
+    cumulated = people.taste.cumsum(axis=1)
+    # One row of thresholds a view would be large: add the row number instead and search once in the flat array.
+    flat = (cumulated / cumulated[:, -1:] * (1 - 1e-12) + np.arange(len(cumulated))[:, None]).ravel()
+    shelf = np.minimum(
+        np.searchsorted(flat, like + rng.random(len(like)), side="right") - like * N_SHELVES, N_SHELVES - 1
+    )
+    keeps = rng.random(len(like)) < KEEPS_STYLE
+    style = np.where(keeps, people.style[like], rng.integers(0, N_STYLES, len(like)))
+    order = np.argsort(goods.bucket, kind="stable")
+    reach = goods.pull[order].cumsum()
+    bucket = shelf * N_STYLES + style
+    ends = np.searchsorted(goods.bucket[order], np.arange(N_SHELVES * N_STYLES), side="right")
+    high = reach[ends - 1]
+    low = np.concatenate([[0.0], high[:-1]])
+    at = np.searchsorted(reach, low[bucket] + rng.random(len(like)) * (high - low)[bucket], side="right")
+    return order[np.minimum(at, ends[bucket] - 1)]
+
+
+def _carts(rng: np.random.Generator, goods: Goods, views: pl.DataFrame) -> pl.DataFrame:
+    """The views after which the product went into the cart, once a visit and product, a few seconds later."""
+    chance = CARTS * np.exp(0.3 * goods.quality[views["product"].to_numpy()])
+    return (
+        views.filter(pl.Series(rng.random(len(views)) < chance))
+        .unique(["visit", "product"], keep="first", maintain_order=True)
+        .with_columns(pl.col("at") + pl.duration(seconds=8))
+    )
+
+
+def _orders(rng: np.random.Generator, goods: Goods, carts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    visits = carts["visit"].unique(maintain_order=True)
+    paid = visits.filter(pl.Series(rng.random(len(visits)) < CHECKS_OUT))
+    bought = carts.filter(pl.col("visit").is_in(paid.implode())).sort("visit", "at")
+    price = pl.Series(goods.price[bought["product"].to_numpy()].round(2))
+    lines = bought.select(
+        "visit", "product", pl.Series("quantity", 1 + (rng.random(len(bought)) < 0.15)), price.alias("unit_price")
+    ).with_columns((pl.int_range(pl.len()).over("visit") + 1).alias("position"))
+    orders = (
+        bought.group_by("visit", maintain_order=True)
+        .agg(pl.col("customer", "anonymous_id").first(), (pl.col("at").max() + pl.duration(seconds=150)).alias("at"))
+        .join(
+            lines.group_by("visit").agg((pl.col("quantity") * pl.col("unit_price")).sum().alias("goods")),
+            on="visit", maintain_order="left",
+        )
+        .sort("at", "visit")
+        .with_row_index("number", 1)
+    )  # fmt: skip
+    shipping = pl.when(pl.col("goods") >= 50).then(0.0).otherwise(4.9)
+    orders = orders.select(
+        pl.format("O-{}", pl.col("number") + 10_000).alias("external_id"),
+        "visit", "customer", "anonymous_id", "at",
+        shipping.alias("shipping"), (pl.col("goods") + shipping).round(2).alias("total"),
+    )  # fmt: skip
+    where = orders.select("visit", pl.int_range(pl.len()).alias("order"))
+    return orders, lines.join(where, on="visit", maintain_order="left").drop("visit")
+
+
+def _events(views: pl.DataFrame, carts: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+    """The tracking words for what happened, in order of time; `order` is set on completed orders only."""
+    seen = pl.col("customer").is_not_null() & pl.col("logged_in")
+    named = pl.when(seen).then(pl.col("customer")).alias("customer")
+    columns = ["visit", "anonymous_id", named, "product", "at"]
+    none = pl.lit(None, pl.Int64)
+    happened = [
+        views.select(pl.lit("Product Viewed").alias("name"), *columns, none.alias("order")),
+        carts.select(pl.lit("Product Added").alias("name"), *columns, none.alias("order")),
+        # Whoever orders says who they are.
+        orders.select(pl.lit("Order Completed").alias("name"), "visit", "anonymous_id", "customer", none.alias("product"),
+                      "at", pl.int_range(pl.len()).alias("order")),
+    ]  # fmt: skip
+    return pl.concat(happened).sort("at", "visit", maintain_order=True)
+
+
+def _reviews(rng: np.random.Generator, goods: Goods, orders: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Every eighth line is reviewed some days later, if that day has come; better goods get more stars."""
+    until = orders["at"].max()
+    with_order = lines.join(
+        orders.select(pl.int_range(pl.len()).alias("order"), "customer", "at"), on="order", maintain_order="left"
+    )
+    chosen = with_order.filter(pl.Series(rng.random(len(lines)) < 0.125) & pl.col("customer").is_not_null())
+    n = len(chosen)
+    stars = np.clip(np.round(4.1 + 0.7 * goods.quality[chosen["product"].to_numpy()] + rng.normal(0, 0.7, n)), 1, 5)
+    which = rng.integers(0, 3, n)
+    delay = pl.Series((rng.gamma(4, 2, n) * DAY_S * 1e6).astype(np.int64)).cast(pl.Duration("us"))
+    text = [REVIEWS[int(s) - 1][w] for s, w in zip(stars.tolist(), which.tolist(), strict=True)]
+    return chosen.select(
+        "customer", "product", "order", pl.Series("rating", stars.astype(np.int64)), pl.Series("text", text, pl.String),
+        (pl.col("at") + delay).alias("at"),
+    ).filter(pl.col("at") <= until).with_columns(pl.format("R-{}", pl.int_range(pl.len()) + 1).alias("external_id"))  # fmt: skip
