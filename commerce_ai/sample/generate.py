@@ -47,7 +47,8 @@ class Sample:
     def interactions(self) -> pl.DataFrame:
         """What people did with products: customer_id, product_id (row numbers), weight, at.
 
-        A view weighs 1, a cart 3, an order line 5. Only of those whose name is known: in the end every visit of a linked customer, as a shop sees it.
+        A view weighs 1, a cart 3, an order line 5. Only of those whose name is known in the end: every visit of a
+        linked customer, as a shop sees it.
         """
         seen = self.happenings.events.filter(pl.col("product").is_not_null()).join(
             self.people.identities, on="anonymous_id", how="inner", suffix="_linked"

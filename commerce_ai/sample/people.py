@@ -14,7 +14,7 @@ from commerce_ai.sample.words import COUNTRIES, FIRST_NAMES, LAST_NAMES
 
 @dataclass(frozen=True)
 class People:
-    """`customers` and `identities` as tables; `taste` (customers × shelves, rows sum to 1), `style`, `activity` (mean 1)."""
+    """Two tables, and arrays with a row a customer: `taste` over shelves (sums to 1), `style`, `activity` (mean 1)."""
 
     customers: pl.DataFrame
     identities: pl.DataFrame

@@ -1,4 +1,4 @@
-"""What happens in the sample shop: visits, views, carts, orders and reviews; one array operation a step, no loops over visits."""
+"""What happens in the sample shop: views, carts, orders and reviews; array operations, no loop over visits."""
 
 from __future__ import annotations
 
@@ -153,8 +153,8 @@ def _events(views: pl.DataFrame, carts: pl.DataFrame, orders: pl.DataFrame) -> p
         views.select(pl.lit("Product Viewed").alias("name"), *columns, none.alias("order")),
         carts.select(pl.lit("Product Added").alias("name"), *columns, none.alias("order")),
         # Whoever orders says who they are.
-        orders.select(pl.lit("Order Completed").alias("name"), "visit", "anonymous_id", "customer", none.alias("product"),
-                      "at", pl.int_range(pl.len()).alias("order")),
+        orders.select(pl.lit("Order Completed").alias("name"), "visit", "anonymous_id", "customer",
+                      none.alias("product"), "at", pl.int_range(pl.len()).alias("order")),
     ]  # fmt: skip
     return pl.concat(happened).sort("at", "visit", maintain_order=True)
 
@@ -171,7 +171,13 @@ def _reviews(rng: np.random.Generator, goods: Goods, orders: pl.DataFrame, lines
     which = rng.integers(0, 3, n)
     delay = pl.Series((rng.gamma(4, 2, n) * DAY_S * 1e6).astype(np.int64)).cast(pl.Duration("us"))
     text = [REVIEWS[int(s) - 1][w] for s, w in zip(stars.tolist(), which.tolist(), strict=True)]
-    return chosen.select(
-        "customer", "product", "order", pl.Series("rating", stars.astype(np.int64)), pl.Series("text", text, pl.String),
+    written = chosen.select(
+        "customer",
+        "product",
+        "order",
+        pl.Series("rating", stars.astype(np.int64)),
+        pl.Series("text", text, pl.String),
         (pl.col("at") + delay).alias("at"),
-    ).filter(pl.col("at") <= until).with_columns(pl.format("R-{}", pl.int_range(pl.len()) + 1).alias("external_id"))  # fmt: skip
+    )
+    external_id = pl.format("R-{}", pl.int_range(pl.len()) + 1).alias("external_id")
+    return written.filter(pl.col("at") <= until).with_columns(external_id)

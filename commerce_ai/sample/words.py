@@ -25,15 +25,15 @@ SHELVES = (
     ),
     Shelf(
         "Kitchen > Cooking",
-        (("Cast Iron Pan", 64), ("Enamel Pot", 48), ("Chopping Board", 34), ("Chef's Knife", 72), ("Mixing Bowl Set", 36),
-         ("Salt Mill", 29), ("Apron", 26)),
+        (("Cast Iron Pan", 64), ("Enamel Pot", 48), ("Chopping Board", 34), ("Chef's Knife", 72),
+         ("Mixing Bowl Set", 36), ("Salt Mill", 29), ("Apron", 26)),
         ("Brisk", "Halvorsmith", "Dovetail Row"),
         "Made to be used every day and handed on.",
     ),
     Shelf(
         "Kitchen > Tableware",
-        (("Dinner Plate", 16), ("Pasta Bowl", 18), ("Water Glass Set", 24), ("Serving Platter", 38), ("Cutlery Set", 69),
-         ("Carafe", 28), ("Napkin Set", 19)),
+        (("Dinner Plate", 16), ("Pasta Bowl", 18), ("Water Glass Set", 24), ("Serving Platter", 38),
+         ("Cutlery Set", 69), ("Carafe", 28), ("Napkin Set", 19)),
         ("Olmstead Kiln", "Ostrava Table", "Tarn & Sons"),
         "A table that invites people to stay.",
     ),
@@ -88,8 +88,8 @@ SHELVES = (
     ),
     Shelf(
         "Kids > Play",
-        (("Wooden Train", 39), ("Building Blocks", 34), ("Picture Puzzle", 18), ("Soft Bear", 29), ("Play Kitchen", 119),
-         ("Kite", 24), ("Crayon Set", 13)),
+        (("Wooden Train", 39), ("Building Blocks", 34), ("Picture Puzzle", 18), ("Soft Bear", 29),
+         ("Play Kitchen", 119), ("Kite", 24), ("Crayon Set", 13)),
         ("Little Merle", "Arbor Nine", "Fernwick"),
         "Sturdy enough for small hands and big ideas.",
     ),
@@ -111,12 +111,13 @@ STYLES = {
 }
 
 FIRST_NAMES = (
-    "Anna", "Ben", "Clara", "David", "Elif", "Finn", "Greta", "Hugo", "Ines", "Jonas", "Katrin", "Lukas", "Mila", "Noah",
-    "Olivia", "Paul", "Rosa", "Samir", "Tilda", "Ugo", "Vera", "Willem", "Yara", "Zoe",
+    "Anna", "Ben", "Clara", "David", "Elif", "Finn", "Greta", "Hugo", "Ines", "Jonas", "Katrin", "Lukas", "Mila",
+    "Noah", "Olivia", "Paul", "Rosa", "Samir", "Tilda", "Ugo", "Vera", "Willem", "Yara", "Zoe",
 )  # fmt: skip
 LAST_NAMES = (
     "Albrecht", "Bakker", "Castellano", "Dubois", "Eriksen", "Fischer", "Garnier", "Hofmann", "Ivanova", "Jansen",
-    "Keller", "Lindqvist", "Moreau", "Novak", "Okafor", "Petersen", "Rossi", "Schmidt", "Tanaka", "Vogel", "Weber", "Yilmaz",
+    "Keller", "Lindqvist", "Moreau", "Novak", "Okafor", "Petersen", "Rossi", "Schmidt", "Tanaka", "Vogel", "Weber",
+    "Yilmaz",
 )  # fmt: skip
 COUNTRIES = {"DE": 0.45, "AT": 0.12, "FR": 0.15, "NL": 0.13, "DK": 0.08, "IT": 0.07}
 
@@ -131,7 +132,7 @@ REVIEWS = (
     ("Lovely colour, well made.", "Use it every day. One star off for the packaging.", "Very good, arrived quickly."),
     (
         "Exactly what I was looking for!",
-        "Beautiful and sturdy, I bought a second one.",
+        "Beautiful and sturdy, I bought another.",
         "A gift that was loved at once.",
     ),
 )
