@@ -23,7 +23,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install -q -c constraints.txt -e '.[all,dev]'
-	$(PIP) install -q -c constraints.txt --no-deps -e tests/dummy_plugin
 	@touch $@
 
 install: $(VENV)/.installed ## make .venv and install what running needs

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from tests import site
+
 _base = Path(os.environ.get("COMMERCE_AI_VAR") or Path(__file__).resolve().parent.parent / "var")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 _number = int(WORKER.removeprefix("gw") or 0)
@@ -17,6 +19,8 @@ os.environ["QUEUE_PREFIX"] = f"{WORKER}-"
 os.environ["HTTPS"] = "0"
 for name in ("DATABASE_URL", "REDIS_URL"):
     os.environ.pop(name, None)
+
+site.install(Path(os.environ["COMMERCE_AI_VAR"]))
 
 from commerce_ai.settings import *  # noqa: E402, F403
 from commerce_ai.settings import DATABASES  # noqa: E402

@@ -6,11 +6,16 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+
+from commerce_ai import embedded
+from commerce_ai.supervisor import PortTaken, Supervisor, refuse_taken_port
 
 
 def add_place_options(parser: ArgumentParser) -> None:
@@ -33,6 +38,33 @@ def restart_with_place(options: dict[str, Any]) -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
 
 
+@contextmanager
+def running(options: dict[str, Any]) -> Iterator[Supervisor]:
+    """Services started and migrated, and a supervisor that stops on a signal; everything is stopped afterwards."""
+    from django.conf import settings
+
+    try:
+        refuse_taken_port(options["host"], options["port"])
+        embedded.hold_for_this_process()
+    except (PortTaken, embedded.EmbeddedError) as error:
+        raise CommandError(str(error)) from error
+    call_command("migrate", interactive=False, verbosity=0)
+    supervisor = Supervisor(settings.VAR_DIR, options["host"], options["port"], web_threads=settings.WEB_THREADS)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: setattr(supervisor, "stopping", True))
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def start(supervisor: Supervisor) -> None:
+    try:
+        supervisor.start()
+    except RuntimeError as error:  # the port was taken meanwhile, or another supervisor runs on this folder
+        raise CommandError(str(error)) from error
+
+
 class Command(BaseCommand):
     help = "Run the platform: web, worker, trainer and beat under one supervisor, until Ctrl-C."
 
@@ -40,35 +72,15 @@ class Command(BaseCommand):
         add_place_options(parser)
 
     def handle(self, **options: Any) -> None:
-        from commerce_ai import embedded
-        from commerce_ai.supervisor import PortTaken, Supervisor, refuse_taken_port
-
         restart_with_place(options)
         from django.conf import settings
 
-        try:
-            refuse_taken_port(options["host"], options["port"])
-        except PortTaken as error:
-            raise CommandError(str(error)) from error
-        try:
-            embedded.hold_for_this_process()
-        except embedded.EmbeddedError as error:
-            raise CommandError(str(error)) from error
-        call_command("migrate", interactive=False, verbosity=0)
-        supervisor = Supervisor(settings.VAR_DIR, options["host"], options["port"], web_threads=settings.WEB_THREADS)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: setattr(supervisor, "stopping", True))
-        try:
-            try:
-                supervisor.start()
-            except RuntimeError as error:
-                raise CommandError(str(error)) from error
+        with running(options) as supervisor:
+            start(supervisor)
             address = f"http://{options['host']}:{options['port']}"
             self.stdout.write(
                 f"Console: {address}/console/\nAPI:     {address}/api/v1/docs\n"
                 f"Logs:    {settings.VAR_DIR / 'log'}\nCtrl-C stops."
             )
             supervisor.watch()
-        finally:
             self.stdout.write("Stopping …")
-            supervisor.stop()

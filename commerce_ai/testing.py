@@ -1,0 +1,235 @@
+"""Checks that every plugin passes, ours or a third party's.
+
+In a plugin's own tests::
+
+    from commerce_ai.testing import PluginContract
+
+    class TestContract(PluginContract):
+        slug = "acme"
+        frames = {"acme.learner": make_frames}   # small frames that the learner can be fitted on
+
+pytest then runs what stands here over it. Nothing here is imported by the product.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from django.apps import apps
+from django.utils.module_loading import import_string
+
+from commerce_ai import registry
+from commerce_ai.learning.learner import Frames, Learner, Silent
+from commerce_ai.plugin import Card, Health, Plugin
+
+# DESIGN's rooms of a plugin; a file of the mathematics may have any other name but imports no Django.
+WITH_DJANGO = {
+    "__init__", "apps", "models", "queries", "learner", "service", "api", "admin", "forms", "tasks", "benchmarks",
+}  # fmt: skip
+ARTIFACT_SUFFIXES = {".safetensors", ".ubj", ".onnx", ".npy", ".json"}
+FORBIDDEN_WHEN_SERVING = ("torch", "transformers")
+FORBIDDEN_EVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle"}
+
+
+class PluginContract:
+    """Inherit, set `slug`; with `frames` the learners are fitted too."""
+
+    slug: ClassVar[str]
+    frames: ClassVar[Mapping[str, Callable[[], Frames]]] = {}
+
+    @pytest.fixture
+    def plugin(self) -> Plugin:
+        return registry.plugin(self.slug)
+
+    @pytest.fixture
+    def folder(self, plugin: Plugin) -> Path:
+        return Path(plugin.path)
+
+    # --- the table of contents ---
+
+    def test_says_what_it_is(self, plugin: Plugin) -> None:
+        assert plugin.label == plugin.slug
+        assert plugin.version and str(plugin.summary) and str(plugin.verbose_name) and plugin.icon
+        assert str(plugin.fallback), "a plugin says what answers while it is off or has no live version"
+        assert plugin.core_fits()
+
+    def test_every_slot_and_learner_fit_each_other(self, plugin: Plugin) -> None:
+        for slot in plugin.slots:
+            assert slot.name.startswith(plugin.slug + ".") and slot.output
+            for learner in registry.learners(slot.name).values():
+                for frame, columns in slot.inputs.items():
+                    assert set(columns) <= set(learner.inputs[frame].columns), (learner.name, frame)
+                for frame, columns in slot.requests.items():
+                    assert set(columns) <= set(learner.requests[frame].columns), (learner.name, frame)
+                assert set(slot.output) <= set(learner.output.columns), learner.name
+        assert all(any(learner.slot == slot.name for slot in plugin.slots) for learner in self._learners(plugin))
+
+    def test_hyper_parameters_are_documented_frozen_and_have_defaults(self, plugin: Plugin) -> None:
+        for learner in self._learners(plugin):
+            assert dataclasses.is_dataclass(learner.params)
+            assert learner.params.__dataclass_params__.frozen, learner.name  # type: ignore[attr-defined]
+            learner.params()
+            for each in dataclasses.fields(learner.params):
+                assert f"`{each.name}`" in (learner.params.__doc__ or "") or each.metadata.get("doc"), (
+                    f"{learner.name}: the hyper-parameter {each.name} is not documented"
+                )
+
+    def test_the_readme_names_every_learner_frame_and_column(self, plugin: Plugin, folder: Path) -> None:
+        text = (folder / "README.md").read_text()
+        for learner in self._learners(plugin):
+            assert learner.name in text
+            for kind in (learner.inputs, learner.requests):
+                for frame, schema in kind.items():
+                    assert frame in text, f"{learner.name}: the README lacks the frame {frame}"
+                    for column in schema.columns:
+                        assert column in text, f"{learner.name}: the README lacks the column {column} of {frame}"
+
+    # --- the source ---
+
+    def test_the_mathematics_imports_no_django(self, folder: Path) -> None:
+        for file in self._sources(folder):
+            if file.stem not in WITH_DJANGO and file.parent == folder:
+                assert not {name for name in _imports(file) if name.split(".")[0] == "django"}, file.name
+
+    def test_no_pickle_and_no_other_plugin(self, plugin: Plugin, folder: Path) -> None:
+        others = {each.name for each in registry.plugins()} - {plugin.name}
+        for file in self._sources(folder):
+            names = _imports(file)
+            assert not names & FORBIDDEN_EVER, file
+            assert not {name for name in names for other in others if name == other or name.startswith(other + ".")}
+
+    def test_what_serves_never_imports_torch(self, plugin: Plugin) -> None:
+        modules = [plugin.name + ".apps"] + [
+            f"{plugin.name}.{room}" for room in ("learner", "service", "api", "admin", "queries")
+        ]  # fmt: skip
+        code = (
+            "import importlib, importlib.util, sys, django; django.setup()\n"
+            f"for name in {modules!r}:\n"
+            "    if importlib.util.find_spec(name): importlib.import_module(name)\n"
+            f"found = [name for name in {FORBIDDEN_WHEN_SERVING!r} if name in sys.modules]\n"
+            "sys.exit(' '.join(found))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    # --- in a shop ---
+
+    @pytest.fixture
+    def shop(self, db: None) -> Any:
+        from commerce_ai.shop.models import Shop
+
+        return Shop.objects.create(slug="contract", name="Contract", currency="EUR", timezone="Europe/Berlin")
+
+    def test_off_until_switched_on_and_settings_keep_their_types(self, plugin: Plugin, shop: Any) -> None:
+        assert not registry.is_on(shop.pk, plugin.slug)
+        registry.switch(shop, plugin.slug, on=True)
+        registry._states().poll()
+        assert registry.is_on(shop.pk, plugin.slug)
+        form_class = plugin.settings_form_class()
+        if form_class is None:
+            return
+        defaults = {name: each.initial for name, each in form_class.base_fields.items()}
+        form = form_class(data={name: value for name, value in defaults.items() if value not in (None, False)})
+        assert form.is_valid(), f"the settings form refuses its own defaults: {form.errors}"
+        registry.save_settings(shop, plugin.slug, form.cleaned_data)
+        registry._states().poll()
+        settings = registry.settings_for(shop.pk, plugin.slug)
+        assert dataclasses.asdict(settings) == form.cleaned_data
+        assert dataclasses.asdict(registry.default_settings(plugin.slug)).keys() == form.cleaned_data.keys()
+
+    def test_schedules_are_made_once_and_then_the_operators(self, plugin: Plugin, shop: Any) -> None:
+        from commerce_ai.models import ScheduleState
+
+        registry.switch(shop, plugin.slug, on=True)
+        states = {each.name: each for each in ScheduleState.objects.filter(shop=shop, plugin=plugin.slug)}
+        assert states.keys() == {each.name for each in plugin.schedules}
+        for schedule in plugin.schedules:
+            assert callable(import_string(schedule.job)), schedule.job
+            task = states[schedule.name].periodic_task
+            task.description = "changed by the operator"
+            task.save()
+        registry.switch(shop, plugin.slug, on=False)
+        registry.switch(shop, plugin.slug, on=True)
+        for state in ScheduleState.objects.filter(shop=shop, plugin=plugin.slug):
+            assert state.periodic_task.description == "changed by the operator" and state.periodic_task.enabled
+
+    def test_an_empty_shop_has_cards_health_and_skipped_runs(self, plugin: Plugin, shop: Any, rf: Any) -> None:
+        request = rf.get("/console/")
+        assert all(isinstance(each, Card) for each in plugin.cards(request, shop))
+        assert all(isinstance(each, Health) for each in plugin.health(shop))
+        for learner in self._learners(plugin):
+            from django.utils import timezone
+
+            from commerce_ai.learning.learner import NotEnoughData, Window
+
+            with pytest.raises(NotEnoughData) as caught:
+                learner.frames(shop, Window(None, timezone.now()))
+            assert any(letter.isdigit() for letter in str(caught.value)), (
+                "it says how much is there and how much is needed"
+            )
+
+    def test_pages_open_for_the_owner_of_an_empty_shop_and_nobody_else(
+        self, plugin: Plugin, shop: Any, client: Any, django_user_model: Any
+    ) -> None:
+        from commerce_ai.shop.models import ShopMember
+
+        registry.switch(shop, plugin.slug, on=True)
+        owner = django_user_model.objects.create_user("owner", password=None, is_staff=True)
+        ShopMember.objects.create(shop=shop, user=owner, role="owner")
+        for page in plugin.pages:
+            address = f"/console/{plugin.slug}/{page.path}"
+            client.logout()
+            assert client.get(address).status_code in (302, 403)
+            client.force_login(owner)
+            answer = client.get(address)
+            assert answer.status_code == 200, (address, answer.status_code)
+
+    # --- learners on small frames ---
+
+    def test_artifacts_hold_no_pickle_and_answer_the_same_after_loading(self, plugin: Plugin, tmp_path: Path) -> None:
+        for learner in self._learners(plugin):
+            if learner.name not in self.frames:
+                continue
+            split = learner.split(self.frames[learner.name]())
+            fitted = learner.fit(split.train, learner.params(), Silent(), validation=split.validation)
+            folder = tmp_path / learner.name
+            folder.mkdir()
+            learner.save(fitted, folder)
+            assert {file.suffix for file in folder.rglob("*") if file.is_file()} <= ARTIFACT_SUFFIXES
+            evaluation = learner.evaluate(learner.load(folder), split.test)
+            again = learner.evaluate(learner.load(folder), split.test)
+            assert evaluation.sample.equals(again.sample)
+            assert learner.metric.name in evaluation.metrics and learner.metric.name in evaluation.baseline
+            assert evaluation.sample["unit"].to_list() == evaluation.baseline_sample["unit"].to_list()
+
+    def _learners(self, plugin: Plugin) -> list[Learner]:
+        """The plugin's own: third parties' learners answer for themselves."""
+        return [
+            each for each in registry.learners_of(plugin.slug).values() if type(each).__module__.startswith(plugin.name)
+        ]
+
+    def _sources(self, folder: Path) -> Iterator[Path]:
+        return (file for file in folder.rglob("*.py") if "migrations" not in file.parts)
+
+    def test_models_declare_what_is_personal(self, plugin: Plugin) -> None:
+        for model in apps.get_app_config(plugin.label).get_models():
+            assert isinstance(getattr(model, "personal", {}), Mapping)
+            assert hasattr(model.objects, "of") or not any(f.name == "shop" for f in model._meta.fields), model
+
+
+def _imports(file: Path) -> set[str]:
+    """Absolute names of what a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
