@@ -44,7 +44,7 @@ def bump(topic: str, shop: Shop | int | None = None, *, using: str = "default") 
 
 
 class Warm(Generic[T]):
-    """A value for each shop (or, under None or 0, one for the install), loaded on first use and again when its topic moved.
+    """A value for each shop (under None or 0: for the install), loaded on first use and again when its topic moved.
 
     `load(shop_id)` makes the value; `reload(shop_id, old)`, where given, makes the next one from the last. The new
     one is made beside the old, which answers until then. With `limit` (and `size(value)` in the same unit) the
