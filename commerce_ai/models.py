@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings as house
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +22,7 @@ class PluginState(models.Model):
     settings = models.JSONField(_("settings"), default=dict, blank=True)
     changed_at = models.DateTimeField(_("changed at"), auto_now=True)
     changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
+        house.AUTH_USER_MODEL,
         models.SET_NULL,
         verbose_name=_("changed by"),
         null=True,
