@@ -203,9 +203,33 @@ def _create_database(where: Paths, name: str) -> None:
 
 
 def _postgres_runs(where: Paths) -> bool:
-    if not (where.postgres_data / "postmaster.pid").exists():
+    pid_file = where.postgres_data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
         return False
-    return _pg_ctl(where, "status", check=False).returncode == 0
+    if not Path("/proc/self/cwd").exists():
+        return _pg_ctl(where, "status", check=False).returncode == 0
+    if _lives_in(pid, where.postgres_data):
+        return True
+    # Killed. A pid that is a zombie, or another program's by now, would make Postgres refuse to start; its last
+    # children are waited for, since two servers on one folder would destroy it.
+    _wait(lambda: not _inhabitants(where.postgres_data), "a killed Postgres left processes behind", pid_file)
+    pid_file.unlink(missing_ok=True)
+    (where.sockets / f".s.PGSQL.{POSTGRES_PORT}.lock").unlink(missing_ok=True)
+    return False
+
+
+def _lives_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder  # gone or a zombie: no folder
+    except OSError:
+        return False
+
+
+def _inhabitants(folder: Path) -> list[int]:
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if _lives_in(pid, folder)]
 
 
 def _pg_ctl(where: Paths, verb: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:

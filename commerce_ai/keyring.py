@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def make() -> dict[str, str]:
 def _read_or_make(path: Path) -> dict[str, str]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        with os.fdopen(descriptor, "w") as file:
             json.dump(make(), file)
             file.flush()
             os.fsync(file.fileno())
@@ -62,7 +63,7 @@ def _read_or_make(path: Path) -> dict[str, str]:
         except FileExistsError:
             pass
         finally:
-            scratch.unlink()
+            os.unlink(scratch)
     return json.loads(path.read_text())
 
 
