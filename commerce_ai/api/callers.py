@@ -1,0 +1,81 @@
+"""Who calls, and for whom: a key's rights, and the customer or visitor that it may speak of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from django.utils.translation import gettext_lazy as _
+
+from commerce_ai.api import customer_token as tokens
+from commerce_ai.api.errors import ApiError
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whom an answer is for. `proven`: the customer is vouched for, so their history may be used.
+
+    `token` says what became of the customer token; it never depends on whether the customer exists.
+    """
+
+    customer_external_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    proven: bool = False
+    token: Literal["", "valid", "expired", "invalid", "mismatch"] = ""
+
+
+class Caller(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """One key, as requests see it. Shared by all requests of the key: it holds no state of one."""
+
+    shop_id: int
+    key_id: int
+    kind: Literal["publishable", "secret"]
+    scopes: frozenset[str]
+    origins: tuple[str, ...] = ()
+    rate_per_s: float | None = None
+    burst: int = 200
+    ip_rate_per_s: float | None = None
+    ip_burst: int = 100
+    is_authenticated: bool = True  # what Django asks of a user
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind == "secret"
+
+    def need(self, scope: str) -> None:
+        """Raise 403 unless the key has `scope`."""
+        if scope and scope not in self.scopes:
+            raise ApiError(
+                "missing_scope",
+                _("This key has no right to do that."),
+                403,
+                detail=_("It needs the scope %(scope)s.") % {"scope": scope},
+            )
+
+    def subject(
+        self,
+        *,
+        customer_id: str | None = None,
+        customer_token: str | None = None,
+        anonymous_id: str | None = None,
+        session_id: str | None = None,
+    ) -> Subject:
+        """Whom the request is for. A secret key may name a customer; a publishable one only by a valid token.
+
+        Otherwise it is an anonymous visitor: no error, as one would tell who exists.
+        """
+        named, state = _named(self, customer_id or None, customer_token or None)
+        return Subject(named, anonymous_id or None, session_id or None, named is not None, state)
+
+
+def _named(caller: Caller, customer_id: str | None, token: str | None) -> tuple[str | None, Any]:
+    if caller.is_secret and customer_id:
+        return customer_id, ""
+    if token is None:
+        return None, ""
+    from commerce_ai.api.keys import signing_secrets
+
+    verdict = tokens.verify(signing_secrets(caller.shop_id), token)
+    if verdict.customer_id is not None and customer_id not in (None, verdict.customer_id):
+        return None, "mismatch"
+    return verdict.customer_id, verdict.state

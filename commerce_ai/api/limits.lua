@@ -1,0 +1,25 @@
+-- One token bucket for each of KEYS, kept as the instant at which it will be full again. A full bucket needs no key,
+-- so keys expire by themselves. ARGV: cost, key id to note as used (or ''), then rate and burst for each of KEYS.
+-- Answers 0 after taking `cost` tokens from every bucket, or the milliseconds to wait, taking from none.
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local cost = tonumber(ARGV[1])
+local wait, full = 0, {}
+for i, key in ipairs(KEYS) do
+  local rate, burst = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
+  local at = tonumber(redis.call('GET', key) or now)
+  if at < now then at = now end
+  full[i] = at + cost / rate
+  local over = full[i] - now - burst / rate
+  if over > 0.0000001 and over > wait then wait = over end
+end
+if ARGV[2] ~= '' then
+  redis.call('HSET', ARGV[3 + 2 * #KEYS], ARGV[2], string.format('%d', now))
+end
+if wait > 0 then
+  return math.ceil(wait * 1000)
+end
+for i, key in ipairs(KEYS) do
+  redis.call('SET', key, string.format('%.6f', full[i]), 'PX', math.ceil((full[i] - now) * 1000) + 1)
+end
+return 0
