@@ -28,6 +28,7 @@ from django.utils.module_loading import import_string
 from commerce_ai import registry
 from commerce_ai.learning.learner import Frames, Learner, Silent
 from commerce_ai.plugin import Card, Health, Plugin
+from commerce_ai.shop.revision import refresher
 
 # DESIGN's rooms of a plugin; a file of the mathematics may have any other name but imports no Django.
 WITH_DJANGO = {
@@ -130,7 +131,7 @@ class PluginContract:
     def test_off_until_switched_on_and_settings_keep_their_types(self, plugin: Plugin, shop: Any) -> None:
         assert not registry.is_on(shop.pk, plugin.slug)
         registry.switch(shop, plugin.slug, on=True)
-        registry._states().poll()
+        refresher.poll()
         assert registry.is_on(shop.pk, plugin.slug)
         form_class = plugin.settings_form_class()
         if form_class is None:
@@ -139,7 +140,7 @@ class PluginContract:
         form = form_class(data={name: value for name, value in defaults.items() if value not in (None, False)})
         assert form.is_valid(), f"the settings form refuses its own defaults: {form.errors}"
         registry.save_settings(shop, plugin.slug, form.cleaned_data)
-        registry._states().poll()
+        refresher.poll()
         settings = registry.settings_for(shop.pk, plugin.slug)
         assert dataclasses.asdict(settings) == form.cleaned_data
         assert dataclasses.asdict(registry.default_settings(plugin.slug)).keys() == form.cleaned_data.keys()

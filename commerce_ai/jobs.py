@@ -1,0 +1,29 @@
+"""The core's own periodic jobs, made after a migration; an operator may retime them, so they are made only once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+CORE_JOBS = (
+    # (task, every, title)
+    ("commerce_ai.sweep_schedules", timedelta(minutes=5), _("Catch up schedules that missed their time")),
+    ("learning.reap", timedelta(minutes=1), _("Re-queue training runs whose trainer died")),
+    ("shop.maintain_partitions", timedelta(hours=12), _("Make the months ahead, drop those past retention")),
+    ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
+)
+
+
+def ensure(**signal: Any) -> None:
+    """Make each job that is not there. A job that the operator switched off stays off."""
+    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+    for task, every, title in CORE_JOBS:
+        interval, _created = IntervalSchedule.objects.get_or_create(
+            every=int(every.total_seconds()), period=IntervalSchedule.SECONDS
+        )
+        PeriodicTask.objects.get_or_create(
+            name=f"core: {task}", defaults={"task": task, "interval": interval, "description": str(title)}
+        )
