@@ -8,3 +8,7 @@ os.environ.setdefault("COMMERCE_AI_PROCESS", "web")
 from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
+
+from commerce_ai.shop.revision import refresher
+
+refresher.ensure_started()
