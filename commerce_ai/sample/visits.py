@@ -180,4 +180,4 @@ def _reviews(rng: np.random.Generator, goods: Goods, orders: pl.DataFrame, lines
         (pl.col("at") + delay).alias("at"),
     )
     external_id = pl.format("R-{}", pl.int_range(pl.len()) + 1).alias("external_id")
-    return written.filter(pl.col("at") <= until).with_columns(external_id)
+    return written.filter(pl.col("at") <= pl.lit(until, pl.Datetime("us", "UTC"))).with_columns(external_id)

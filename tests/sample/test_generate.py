@@ -1,0 +1,105 @@
+"""The generated shop: the same again, consistent in itself, and with something to learn in it."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from commerce_ai.sample.generate import DEMO, TINY, Size, generate
+
+UNTIL = date(2026, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return generate(1, TINY, UNTIL)
+
+
+def frames_of(sample):
+    happenings = sample.happenings
+    return {
+        "products": sample.goods.products,
+        "stock": sample.goods.stock,
+        "customers": sample.people.customers,
+        "identities": sample.people.identities,
+        "events": happenings.events,
+        "orders": happenings.orders,
+        "lines": happenings.lines,
+        "reviews": happenings.reviews,
+    }
+
+
+def test_same_seed_and_day_give_the_same_shop_and_others_another(sample):
+    again, other = frames_of(generate(1, TINY, UNTIL)), frames_of(generate(2, TINY, UNTIL))
+    for name, frame in frames_of(sample).items():
+        assert_frame_equal(frame, again[name])
+    assert not sample.happenings.events.equals(other["events"])
+
+
+def test_more_customers_leave_the_products_as_they_are(sample):
+    more = generate(1, Size(products=96, customers=300, days=60, visits_each=2), UNTIL)
+    assert_frame_equal(more.goods.products, sample.goods.products)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    size=st.builds(
+        Size,
+        products=st.integers(48, 400),
+        customers=st.integers(1, 60),
+        days=st.integers(1, 40),
+        visits_each=st.floats(0.5, 5),
+    ),
+    until=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
+)
+def test_any_shop_is_consistent(seed, size, until):
+    sample = generate(seed, size, until)
+    happenings, products = sample.happenings, sample.goods.products
+    assert products["external_id"].n_unique() == len(products) == size.products
+    assert products["title"].n_unique() == size.products
+    assert (products["price"] > products["cost"]).all() and (products["cost"] > 0).all()
+    events, orders, lines = happenings.events, happenings.orders, happenings.lines
+    for frame in (events, orders, happenings.reviews):
+        if len(frame):
+            assert frame["at"].max() < sample.until
+            assert frame["at"].min() >= sample.until - timedelta(days=size.days, hours=1)  # summer time
+    seen = events["product"].drop_nulls()
+    assert sample.goods.sellable[seen.to_numpy()].all()
+    assert lines["order"].n_unique() == len(orders) == orders["external_id"].n_unique()
+    goods = lines.group_by("order").agg((pl.col("quantity") * pl.col("unit_price")).sum().alias("goods")).sort("order")
+    assert np.allclose(goods["goods"] + orders["shipping"], orders["total"])
+    completed = events.filter(pl.col("name") == "Order Completed")
+    assert sorted(completed["order"].to_list()) == list(range(len(orders)))
+
+
+def test_too_small_a_shop_is_refused():
+    with pytest.raises(ValueError, match="at least 48 products"):
+        generate(1, Size(products=10), UNTIL)
+    with pytest.raises(ValueError, match="needs customers"):
+        Size(customers=0)
+
+
+def test_visitors_have_tastes_that_can_be_learned():
+    rows = generate(1, DEMO, UNTIL).interactions()
+    shelf = pl.col("product_id") % 12
+    share = (
+        rows.group_by("customer_id", shelf.alias("shelf"))
+        .len()
+        .group_by("customer_id")
+        .agg(top=pl.col("len").max() / pl.col("len").sum(), rows=pl.col("len").sum())
+        .filter(pl.col("rows") >= 10)
+    )
+    assert share["top"].mean() > 0.3  # a twelfth, if they had none
+
+
+def test_interactions_name_only_known_visitors(sample):
+    rows = sample.interactions()
+    assert rows.schema["at"] == pl.Datetime("us", "UTC")
+    assert set(rows["weight"].unique()) == {1.0, 3.0, 5.0}
+    assert rows["customer_id"].is_between(0, 119).all()
+    assert rows["at"].is_sorted() and rows["at"].max() < datetime(2026, 3, 1, tzinfo=UTC)
