@@ -25,9 +25,6 @@ KINDS = {
     "Product Added to Wishlist": "wishlist",
     "Product Added": "cart",
 }
-# What a meeting of each kind counts for, relative to a view; learners may tune theirs on validation.
-WEIGHTS = {"view": 1.0, "wishlist": 2.0, "cart": 3.0, "purchase": 5.0}
-
 LEAST_INTERACTIONS, LEAST_CUSTOMERS, LEAST_PRODUCTS = 100, 20, 10
 BESTSELLER_DAYS = 90
 BESTSELLERS = 1000
@@ -43,7 +40,7 @@ _INTERACTIONS = {
 def learning_frames(shop: Shop, window: Window) -> Frames:
     """`interactions` and `customers` (customer_id, external_id of those who occur in them).
 
-    Raises `NotEnoughData` that says how many interactions, customers and products there are and are needed.
+    Raises `NotEnoughData` that says how many interactions, visitors and products there are and are needed.
     """
     rows = interactions(shop, window)
     enough(rows)
@@ -108,7 +105,7 @@ def enough(rows: pl.DataFrame) -> None:
 def _counted(rows: int, people: int, products: int) -> str:
     words: dict[str, Any] = {
         "rows": ngettext("%(n)d interaction", "%(n)d interactions", rows) % {"n": rows},
-        "people": ngettext("%(n)d customer", "%(n)d customers", people) % {"n": people},
+        "people": ngettext("%(n)d visitor", "%(n)d visitors", people) % {"n": people},
         "products": ngettext("%(n)d product", "%(n)d products", products) % {"n": products},
     }
     return say("%(rows)s of %(people)s with %(products)s") % words

@@ -1,0 +1,49 @@
+"""What a shop can set about its recommendations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from commerce_ai import registry
+
+AUTO = "auto"
+SLOT = "recommendation.candidates"
+
+
+def sources() -> list[tuple[str, Any]]:
+    """`auto`, and every learner that can fill the slot, third parties' included."""
+    return [(AUTO, _("the best on validation")), *((name, name) for name in registry.learners(SLOT))]
+
+
+class SettingsForm(forms.Form):
+    source = forms.ChoiceField(
+        label=_("Source"),
+        choices=sources,
+        initial=AUTO,
+        help_text=_("Which learner answers first. The bestsellers fill up whatever is missing."),
+    )
+    items = forms.IntegerField(
+        label=_("Products in an answer"),
+        min_value=1,
+        max_value=100,
+        initial=10,
+        help_text=_("Where the storefront does not say how many it wants."),
+    )
+    exclude_purchased = forms.BooleanField(
+        label=_("Leave out what was bought"),
+        required=False,
+        initial=True,
+        help_text=_("And what was looked at in the running visit. Switch it off where people buy the same again."),
+    )
+    stale_after_days = forms.IntegerField(
+        label=_("Days after which a version is stale"), min_value=1, max_value=365, initial=7
+    )
+    bestsellers_only = forms.BooleanField(
+        label=_("Emergency: bestsellers only"),
+        required=False,
+        initial=False,
+        help_text=_("No learner answers while this is on; answers say so."),
+    )

@@ -1,0 +1,277 @@
+"""Answers one request: who is it, what may be shown, which version knows best; and keeps the decision.
+
+Warm, nothing is read from Postgres: versions, settings and catalogue are in memory, the visit is in Redis, and the
+decision is the one INSERT. The list is always filled while there is enough to sell: sources.py says from where.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from django.utils import timezone
+from django.utils.translation import gettext as say
+
+from commerce_ai import registry
+from commerce_ai.decisions import payload
+from commerce_ai.decisions.record import NewDecision, record
+from commerce_ai.ingest import visitors
+from commerce_ai.learning.live import live
+from commerce_ai.shop.catalogue import catalogue_of
+from commerce_ai.shop.revision import Warm
+from plugins.recommendation import queries
+from plugins.recommendation.assortment import EVERYTHING, Assortment, Filters
+from plugins.recommendation.forms import AUTO, SLOT
+from plugins.recommendation.sources import BESTSELLERS, NEWEST, POPULARITY, Pick, Visit, Wish, fill, fill_similar
+
+PLUGIN = "recommendation"
+PLACEMENTS = ("home", "category", "product", "cart", "search", "email")
+MOST_ITEMS = 100
+MOST_CONTEXT = 50
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for. `n`, `exclude_purchased`: None is as the shop has set it. Products by their external ids.
+
+    `products` are those of the page (placement product) or in the cart (placement cart).
+    """
+
+    placement: str = "home"
+    n: int | None = None
+    filters: Filters = EVERYTHING
+    products: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    exclude_purchased: bool | None = None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a product is shown: `code` for programs, `text` for people, `params` what the text names."""
+
+    code: str
+    text: str
+    params: dict[str, str] = {}
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One product of an answer. `price` is in the shop's currency, `position` counts from 1."""
+
+    product_id: str
+    title: str
+    price: str | None
+    image_url: str
+    url: str
+    position: int
+    source: str
+    reason: Reason | None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Products, best first. Send `decision_id` back with the events that follow, so that their success is counted.
+
+    `version` names the version that chose; with `fallback` none did, and `fallback_reason` says why. `stored` is
+    false when the decision could not be kept.
+    """
+
+    items: list[Item]
+    decision_id: str
+    version: str | None
+    fallback: bool
+    fallback_reason: str
+    stored: bool = True
+
+
+class UnknownProduct(LookupError):
+    """The shop's catalogue has no product of this external id."""
+
+
+def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True) -> Answer:
+    """Products for `subject` (an api `Subject`). With `keep` false no decision is stored: a look from the console."""
+    started = time.perf_counter()
+    wish, settings = _wish(shop_id, subject, request)
+    versions = in_turn(shop_id, settings)
+    if request.placement == "product" and len(wish.visit.context):
+        fill_similar(wish, versions, int(wish.visit.context[-1]))
+    fill(wish, versions, lambda: bestsellers(shop_id))
+    return _answer(shop_id, subject, request, wish, versions, "recommendations", started, keep)
+
+
+def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, keep: bool = True) -> Answer:
+    """What goes with one product, filled up from its category, then from everywhere. Raises `UnknownProduct`."""
+    started = time.perf_counter()
+    request = msgspec.structs.replace(request, products=(product_id,))
+    wish, settings = _wish(shop_id, subject, request)
+    catalogue = wish.assortment.catalogue
+    place = int(catalogue.index_of_external([product_id])[0])
+    if place < 0:
+        raise UnknownProduct(product_id)
+    versions = in_turn(shop_id, settings)
+    fill_similar(wish, versions, int(catalogue.id[place]))
+    category = catalogue.categories[catalogue.category[place]]
+    if not wish.filters.category and category:
+        near = replace(wish, filters=msgspec.structs.replace(wish.filters, category=category))
+        fill(near, versions, lambda: bestsellers(shop_id))
+    fill(wish, versions, lambda: bestsellers(shop_id))
+    return _answer(shop_id, subject, request, wish, versions, "similar", started, keep)
+
+
+def in_turn(shop_id: int, settings: Any) -> list[Any]:
+    """The live versions in the order they are asked: the chosen source, then by validation, bestsellers last."""
+    if settings.bestsellers_only:
+        return []
+    versions = live(shop_id, SLOT)
+    chosen = [each for each in versions if each.learner.name == settings.source]
+    others = [each for each in versions if each.learner.name != settings.source]
+    if settings.source == AUTO:
+        return others
+    others.sort(key=lambda each: getattr(each.scorer, "source", "") == POPULARITY)
+    return chosen + others
+
+
+def assortment_of(shop_id: int) -> Assortment:
+    """The shop's catalogue with its masks. Warm."""
+    catalogue = catalogue_of(shop_id)
+    kept = _assortments.get(shop_id)
+    if kept is None or kept.catalogue is not catalogue:
+        made = Assortment(catalogue)
+        if kept is not None:
+            made.inherit(kept)
+        _assortments[shop_id] = kept = made
+    return kept
+
+
+def bestsellers(shop_id: int) -> Any:
+    """Ids of what sold best lately: at most ten minutes old, or as old as the last change of a version."""
+    loaded_at, ids = _bestsellers.get(shop_id)
+    if time.monotonic() - loaded_at > 600:
+        _bestsellers.forget(shop_id)
+        _, ids = _bestsellers.get(shop_id)
+    return ids
+
+
+_assortments: dict[int, Assortment] = {}
+_bestsellers: Warm[tuple[float, Any]] = Warm(
+    "versions", lambda shop_id: (time.monotonic(), queries.bestsellers(shop_id, timezone.now()))
+)
+
+
+def _wish(shop_id: int, subject: Any, request: Request) -> tuple[Wish, Any]:
+    settings = registry.settings_for(shop_id, PLUGIN)
+    assortment = assortment_of(shop_id)
+    catalogue = assortment.catalogue
+    context = catalogue.index_of_external(list(request.products[:MOST_CONTEXT])) if request.products else ()
+    context = [place for place in context if place >= 0]
+    excluded = catalogue.index_of_external(list(request.exclude)) if request.exclude else ()
+    hide = settings.exclude_purchased if request.exclude_purchased is None else request.exclude_purchased
+    wish = Wish(
+        n=min(request.n or settings.items, MOST_ITEMS),
+        assortment=assortment,
+        filters=request.filters,
+        visit=_visit(shop_id, subject, catalogue.id[context] if context else np.empty(0, np.int64)),
+        hide_seen=hide,
+        hidden={int(place) for place in (*excluded, *context) if place >= 0},
+    )
+    return wish, settings
+
+
+def _visit(shop_id: int, subject: Any, context: Any) -> Visit:
+    """What is known of the visitor without looking into Postgres: the last product events, oldest first."""
+    customer = subject.customer_external_id if subject.proven else None
+    events = []
+    if customer or subject.anonymous_id:
+        events = visitors.recent(shop_id, customer_external_id=customer, anonymous_id=subject.anonymous_id)
+    latest: dict[int, float] = {}
+    for event in reversed(events):
+        latest.pop(event.product_id, None)  # moves to the end: a product counts where it was met last
+        latest[event.product_id] = event.at.timestamp()
+    return Visit(
+        customer_external_id=customer,
+        recent=np.fromiter(latest, np.int64, len(latest)),
+        recent_at=np.fromiter(latest.values(), np.float64, len(latest)),
+        context=context,
+    )
+
+
+def _answer(
+    shop_id: int, subject: Any, request: Request, wish: Wish, versions: Sequence[Any], kind: str, started: float,
+    keep: bool,
+) -> Answer:  # fmt: skip
+    chose = wish.answered[0] if wish.answered else None
+    fallback_reason = "" if chose else _why_fallback(shop_id, wish, versions)
+    items = [_item(wish, position, pick) for position, pick in enumerate(wish.picks, 1)]
+    decision = NewDecision(
+        shop_id=shop_id,
+        plugin=PLUGIN,
+        kind=kind,
+        placement=request.placement if kind == "recommendations" else "product",
+        subject=f"product:{request.products[0]}" if request.products else "",
+        customer_id=_customer_id(wish.visit, wish.answered),
+        anonymous_id=subject.anonymous_id,
+        session_id=subject.session_id,
+        version_id=chose.version_id if chose else None,
+        payload=payload.Payload(items=[_kept(wish, each, pick) for each, pick in zip(items, wish.picks, strict=True)]),
+        flags=("fallback",) if fallback_reason else (),
+        latency_ms=round((time.perf_counter() - started) * 1000, 3),
+    )
+    stored = record(decision).stored if keep else False
+    version = f"{chose.learner.name} v{chose.version_id}" if chose else None
+    return Answer(items, str(decision.decision_id), version, bool(fallback_reason), fallback_reason, stored)
+
+
+def _customer_id(visit: Visit, answered: Sequence[Any]) -> int | None:
+    return visit.customer_id
+
+
+def _item(wish: Wish, position: int, pick: Pick) -> Item:
+    catalogue, place = wish.assortment.catalogue, pick.place
+    return Item(
+        product_id=catalogue.external_id[place],
+        title=catalogue.title[place],
+        price=catalogue.price_text(place),
+        image_url=catalogue.image_url[place],
+        url=catalogue.url[place],
+        position=position,
+        source=pick.source,
+        reason=_reason(catalogue, pick),
+    )
+
+
+def _kept(wish: Wish, item: Item, pick: Pick) -> payload.Item:
+    return payload.Item(
+        product_id=item.product_id,
+        id=int(wish.assortment.catalogue.id[pick.place]),
+        position=item.position,
+        source=item.source,
+        propensity=1.0,
+        score=pick.score,
+        reasons=[item.reason.code] if item.reason else [],
+    )
+
+
+def _reason(catalogue: Any, pick: Pick) -> Reason | None:
+    if pick.because >= 0 and pick.known:
+        title = catalogue.title[pick.because]
+        params = {"product_id": catalogue.external_id[pick.because], "title": title}
+        if pick.known == "context":
+            return Reason("goes_with", say("Goes with %(title)s") % params, params)
+        if pick.known == "visit":
+            return Reason("because_viewed", say("Because you looked at %(title)s") % params, params)
+        return Reason("because_known", say("Because of your interest in %(title)s") % params, params)
+    if pick.source in (POPULARITY, BESTSELLERS):
+        return Reason("popular", say("Popular in this shop"))
+    if pick.source == NEWEST:
+        return Reason("new", say("New in this shop"))
+    return None
+
+
+def _why_fallback(shop_id: int, wish: Wish, versions: Sequence[Any]) -> str:
+    if registry.settings_for(shop_id, PLUGIN).bestsellers_only:
+        return say("The shop has switched to bestsellers only.")
+    if not versions:
+        return say("No version is live yet: the shop's bestsellers answer.")
+    if wish.failed:
+        return say("The live version could not answer: the shop's bestsellers do.")
+    return say("No live version knows this visitor or these products: the shop's bestsellers answer.")
