@@ -59,28 +59,18 @@ def create_key(
     text = f"{'pk' if kind == ApiKey.Kind.PUBLISHABLE else 'sk'}_" + "".join(
         secrets.choice(_ALPHABET) for _ in range(40)
     )
-    with transaction.atomic():
-        key = ApiKey.objects.create(
-            shop=shop,
-            name=name,
-            kind=kind,
-            prefix=text[:_PREFIX],
-            hash=_digest(text),
-            scopes=list(wanted),
-            origins=[origin.rstrip("/") for origin in origins],
-            created_by=by,
-            **limits,
-        )
-        bump("keys", shop)
+    key = ApiKey(
+        shop=shop, name=name, kind=kind, prefix=text[:_PREFIX], hash=_digest(text), scopes=list(wanted),
+        origins=[origin.rstrip("/") for origin in origins], created_by=by, **limits,
+    )  # fmt: skip
+    key.save(force_insert=True)
     return key, text
 
 
 def revoke(key: ApiKey) -> None:
     """No request with this key is answered any more once each process has polled: within 2 s."""
-    with transaction.atomic():
-        key.revoked_at = key.revoked_at or timezone.now()
-        key.save(update_fields=["revoked_at"])
-        bump("keys", key.shop_id)
+    key.revoked_at = key.revoked_at or timezone.now()
+    key.save(update_fields=["revoked_at"])
 
 
 def signing_secret(shop: Shop) -> str:
@@ -95,9 +85,17 @@ def new_signing_secret(shop: Shop) -> str:
     """A new secret beside the old ones, which stay believed until they are retired."""
     secret = "ct_" + secrets.token_hex(32)
     with transaction.atomic():
-        SigningSecret.objects.create(shop=shop, secret=secret)
+        SigningSecret(shop=shop, secret=secret).save(force_insert=True)
         bump("keys", shop)
     return secret
+
+
+def retire_signing_secret(secret: SigningSecret) -> None:
+    """Tokens signed with it are not believed any more, within 2 s."""
+    with transaction.atomic():
+        secret.retired_at = secret.retired_at or timezone.now()
+        secret.save(update_fields=["retired_at"])
+        bump("keys", secret.shop_id)
 
 
 def signing_secrets(shop_id: int) -> tuple[str, ...]:

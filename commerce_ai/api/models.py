@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from commerce_ai.api.scopes import PUBLISHABLE
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.shop.models import ShopModel
+from commerce_ai.shop.revision import bump
 
 
 class ApiKey(ShopModel):
@@ -71,6 +74,18 @@ class ApiKey(ShopModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A change acts in every process within 2 s, wherever it was made."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            bump("keys", self.shop_id)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with transaction.atomic():
+            deleted = super().delete(*args, **kwargs)
+            bump("keys", self.shop_id)
+        return deleted
 
 
 class SigningSecret(ShopModel):
