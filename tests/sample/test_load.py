@@ -1,0 +1,83 @@
+"""The sample in the database: once, whole, and only where nobody else's products are."""
+
+from datetime import date
+
+import pytest
+
+from commerce_ai.sample.generate import TINY, generate
+from commerce_ai.sample.load import NotASample, load_sample
+from commerce_ai.shop.models import (
+    Customer,
+    Event,
+    Identity,
+    Order,
+    OrderLine,
+    Product,
+    Review,
+    Revision,
+    Shop,
+    StockLevel,
+)
+
+UNTIL = date(2026, 3, 1)
+pytestmark = pytest.mark.django_db
+
+
+def test_everything_generated_is_there_and_belongs_together():
+    told = []
+    shop = load_sample("tiny", 1, TINY, lambda share, what: told.append(share), until=UNTIL)
+    sample = generate(1, TINY, UNTIL)
+    counts = {
+        Product: len(sample.goods.products),
+        Customer: len(sample.people.customers),
+        Identity: len(sample.people.identities),
+        StockLevel: len(sample.goods.stock),
+        Order: len(sample.happenings.orders),
+        OrderLine: len(sample.happenings.lines),
+        Review: len(sample.happenings.reviews),
+        Event: len(sample.happenings.events),
+    }
+    assert {model: model.objects.of(shop).count() for model in counts} == counts
+    assert told == sorted(told) and told[-1] == 1.0
+    assert Revision.objects.get(shop=shop, topic="catalogue").n == 1
+
+    row = sample.happenings.orders.row(0, named=True)
+    order = Order.objects.of(shop).get(external_id=row["external_id"])
+    assert order.placed_at == row["at"] and float(order.total) == pytest.approx(row["total"])
+    lines = sample.happenings.lines.filter(order=0)
+    skus = [sample.goods.products["external_id"][product] for product in lines["product"]]
+    assert sorted(order.lines.values_list("sku", flat=True)) == sorted(skus)
+    assert all(line.product.external_id == line.sku for line in order.lines.select_related("product"))
+
+    event = Event.objects.of(shop).exclude(customer=None).exclude(product=None).select_related("customer").first()
+    assert event.user_id == event.customer.external_id and event.properties["product_id"] == event.product.external_id
+    customer = Customer.objects.of(shop).get(external_id="C000001")
+    assert customer.email.endswith("@example.com") and customer.email_hash
+
+
+def test_a_second_time_changes_nothing_even_on_another_day():
+    shop = load_sample("tiny", 1, TINY, until=UNTIL)
+    events = Event.objects.of(shop).count()
+    again = load_sample("tiny", 1, TINY, until=date(2026, 3, 9))
+    assert again == shop and Event.objects.of(shop).count() == events
+
+
+def test_a_shop_with_products_of_its_own_is_left_alone():
+    shop = Shop.objects.create(slug="real", name="Real", currency="EUR")
+    Product.objects.create(shop=shop, external_id="X", title="X")
+    with pytest.raises(NotASample):
+        load_sample("real", 1, TINY, until=UNTIL)
+    assert Product.objects.of(shop).count() == 1
+    shop.refresh_from_db()
+    assert shop.name == "Real"
+
+
+def test_two_samples_do_not_meet():
+    one, two = (load_sample(name, seed, TINY, until=UNTIL) for name, seed in (("one", 1), ("two", 2)))
+    assert Product.objects.of(one).count() == Product.objects.of(two).count() == TINY.products
+    assert not OrderLine.objects.of(one).filter(product__shop=two).exists()
+
+
+def test_without_events_there_are_still_orders():
+    shop = load_sample("quiet", 1, TINY, until=UNTIL, events=False)
+    assert Order.objects.of(shop).exists() and not Event.objects.of(shop).exists()
