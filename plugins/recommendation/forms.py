@@ -38,9 +38,6 @@ class SettingsForm(forms.Form):
         initial=True,
         help_text=_("And what was looked at in the running visit. Switch it off where people buy the same again."),
     )
-    stale_after_days = forms.IntegerField(
-        label=_("Days after which a version is stale"), min_value=1, max_value=365, initial=7
-    )
     bestsellers_only = forms.BooleanField(
         label=_("Emergency: bestsellers only"),
         required=False,

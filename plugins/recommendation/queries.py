@@ -24,6 +24,7 @@ KINDS = {
     "Product Viewed": "view",
     "Product Added to Wishlist": "wishlist",
     "Product Added": "cart",
+    "Wishlist Product Added to Cart": "cart",
 }
 LEAST_INTERACTIONS, LEAST_CUSTOMERS, LEAST_PRODUCTS = 100, 20, 10
 BESTSELLER_DAYS = 90
@@ -38,12 +39,8 @@ _INTERACTIONS = {
 
 
 def learning_frames(shop: Shop, window: Window) -> Frames:
-    """`interactions` and `customers` (customer_id, external_id of those who occur in them).
-
-    Raises `NotEnoughData` that says how many interactions, visitors and products there are and are needed.
-    """
+    """`interactions` and `customers` (customer_id, external_id of those who occur in them). Raises `NotEnoughData`."""
     rows = interactions(shop, window)
-    enough(rows)
     known = customers(shop).join(rows.select("customer_id").unique(), on="customer_id", how="semi")
     return {"interactions": rows, "customers": known}
 
@@ -67,10 +64,12 @@ def interactions(shop: Shop, window: Window) -> pl.DataFrame:
             # An event is received after it occurred, so partitions of earlier months need no look.
             "first_id": uuid7_floor(start - timedelta(days=1)) if window.start else uuid7_floor(start),
         },
-        {**_INTERACTIONS, "kind": pl.String()},
+        _INTERACTIONS,
     ).with_columns(pl.col("kind").replace_strict(KINDS, return_dtype=pl.String))
     bought = frames.read(_PURCHASES, {"shop": shop.pk, "start": start, "end": window.end}, _INTERACTIONS)
-    return pl.concat([events, bought]).sort("timestamp", "customer_id", "product_id", "kind")
+    rows = pl.concat([events, bought]).sort("timestamp", "customer_id", "product_id", "kind")
+    _enough(rows)
+    return rows
 
 
 def customers(shop: Shop) -> pl.DataFrame:
@@ -91,8 +90,7 @@ def bestsellers(shop_id: int, until: datetime) -> npt.NDArray[np.int64]:
     return frames.read(_BESTSELLERS, params, {"product_id": pl.Int64()})["product_id"].to_numpy()
 
 
-def enough(rows: pl.DataFrame) -> None:
-    """Raise `NotEnoughData` unless there is enough to learn from."""
+def _enough(rows: pl.DataFrame) -> None:
     there = rows.height, rows["customer_id"].n_unique(), rows["product_id"].n_unique()
     needed = LEAST_INTERACTIONS, LEAST_CUSTOMERS, LEAST_PRODUCTS
     if all(have >= least for have, least in zip(there, needed, strict=True)):
@@ -116,8 +114,9 @@ def _table(model: Any) -> str:
 
 
 _EVENTS = f"""
-    SELECT coalesce(e.customer_id, i.customer_id, -1 - (hashtextextended(e.anonymous_id, 0) & 9223372036854775806)),
-           e.product_id, e.occurred_at, e.name
+    SELECT coalesce(e.customer_id, i.customer_id, -1 - (hashtextextended(e.anonymous_id, 0) & 9223372036854775806))
+               AS customer_id,
+           e.product_id, e.occurred_at AS timestamp, e.name AS kind
     FROM {_table(Event)} e
     JOIN {_table(Product)} p ON p.id = e.product_id AND p.shop_id = e.shop_id AND p.active AND NOT p.is_group
     LEFT JOIN {_table(Identity)} i
@@ -128,8 +127,9 @@ _EVENTS = f"""
 """  # noqa: S608  (table names of our own)
 
 _PURCHASES = f"""
-    SELECT coalesce(o.customer_id, i.customer_id, -1 - (hashtextextended(o.anonymous_id, 0) & 9223372036854775806)),
-           l.product_id, o.placed_at, 'purchase'
+    SELECT coalesce(o.customer_id, i.customer_id, -1 - (hashtextextended(o.anonymous_id, 0) & 9223372036854775806))
+               AS customer_id,
+           l.product_id, o.placed_at AS timestamp, 'purchase' AS kind
     FROM {_table(Order)} o
     JOIN {_table(OrderLine)} l ON l.order_id = o.id
     JOIN {_table(Product)} p ON p.id = l.product_id AND p.shop_id = o.shop_id AND p.active AND NOT p.is_group
@@ -139,7 +139,7 @@ _PURCHASES = f"""
         AND (o.customer_id IS NOT NULL OR o.anonymous_id <> '')
 """  # noqa: S608
 
-_CUSTOMERS = f"SELECT id, external_id FROM {_table(Customer)} WHERE shop_id = %(shop)s ORDER BY id"  # noqa: S608
+_CUSTOMERS = f"SELECT id AS customer_id, external_id FROM {_table(Customer)} WHERE shop_id = %(shop)s ORDER BY id"  # noqa: S608
 
 _BESTSELLERS = f"""
     SELECT l.product_id

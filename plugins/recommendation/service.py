@@ -32,6 +32,7 @@ PLUGIN = "recommendation"
 PLACEMENTS = ("home", "category", "product", "cart", "search", "email")
 MOST_ITEMS = 100
 MOST_CONTEXT = 50
+NO_WISH = {"Product Removed", "Product Removed from Wishlist"}
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +186,8 @@ def _visit(shop_id: int, subject: Any, context: Any) -> Visit:
         events = visitors.recent(shop_id, customer_external_id=customer, anonymous_id=subject.anonymous_id)
     latest: dict[int, float] = {}
     for event in reversed(events):
+        if event.name in NO_WISH:
+            continue
         latest.pop(event.product_id, None)  # moves to the end: a product counts where it was met last
         latest[event.product_id] = event.at.timestamp()
     return Visit(
