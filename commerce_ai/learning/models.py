@@ -75,7 +75,8 @@ class Run(ShopModel):
             models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="run_progress_range"),
             models.CheckConstraint(condition=Q(attempts__lte=F("max_attempts")), name="run_attempts_capped"),
             models.CheckConstraint(
-                condition=~Q(state="running") | Q(claim__isnull=False, lease_until__isnull=False), name="run_leased_if_running"
+                condition=~Q(state="running") | Q(claim__isnull=False, lease_until__isnull=False),
+                name="run_leased_if_running",
             ),
         ]
 
@@ -142,7 +143,9 @@ class Version(ShopModel):
     recipe = models.CharField(_("recipe"), max_length=64)
     origin = models.CharField(_("origin"), max_length=8, choices=Origin, default=Origin.RUN)
     run = models.ForeignKey(Run, models.SET_NULL, verbose_name=_("run"), null=True, blank=True, related_name="versions")
-    exclusive_key = models.CharField(_("place"), max_length=260, help_text=_("The slot; where it takes many, with the learner."))
+    exclusive_key = models.CharField(
+        _("place"), max_length=260, help_text=_("The slot; where it takes many, with the learner.")
+    )
 
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.CANDIDATE)
     reason = models.TextField(_("reason"), blank=True)
@@ -152,14 +155,21 @@ class Version(ShopModel):
     trained_from = models.DateTimeField(_("trained on facts from"), null=True, blank=True)
     trained_until = models.DateTimeField(_("trained on facts until"), null=True, blank=True)
 
-    manifest = models.CharField(_("fingerprint of the files"), max_length=64, blank=True)  # empty: the files were let go
+    manifest = models.CharField(
+        _("fingerprint of the files"), max_length=64, blank=True
+    )  # empty: the files were let go
     size = models.BigIntegerField(_("bytes"), default=0)
 
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     went_live_at = models.DateTimeField(_("went live at"), null=True, blank=True)
     retired_at = models.DateTimeField(_("retired at"), null=True, blank=True)
     replaced = models.ForeignKey(
-        "self", models.SET_NULL, verbose_name=_("replaced"), null=True, blank=True, related_name="+",
+        "self",
+        models.SET_NULL,
+        verbose_name=_("replaced"),
+        null=True,
+        blank=True,
+        related_name="+",
         help_text=_("The version that was live before this one: where a roll-back goes."),
     )
     changed_by = models.ForeignKey(
@@ -173,7 +183,9 @@ class Version(ShopModel):
     class Meta:
         verbose_name, verbose_name_plural = _("version"), _("versions")
         constraints = [
-            models.UniqueConstraint(fields=["shop", "exclusive_key"], condition=Q(state="live"), name="version_one_live"),
+            models.UniqueConstraint(
+                fields=["shop", "exclusive_key"], condition=Q(state="live"), name="version_one_live"
+            ),
             models.CheckConstraint(condition=~Q(state="live") | ~Q(manifest=""), name="version_live_has_files"),
         ]
         indexes = [models.Index(fields=["shop", "slot", "learner", "-created_at"], name="version_of_learner")]
@@ -185,7 +197,9 @@ class Version(ShopModel):
 class ArtifactFile(models.Model):
     """One file of a version: its path inside the artifact, its sum and size."""
 
-    version = models.ForeignKey(Version, models.CASCADE, verbose_name=_("version"), related_name="files", db_index=False)
+    version = models.ForeignKey(
+        Version, models.CASCADE, verbose_name=_("version"), related_name="files", db_index=False
+    )
     path = models.CharField(_("path"), max_length=255)
     sha256 = models.CharField("SHA-256", max_length=64)
     size = models.BigIntegerField(_("bytes"))
@@ -202,7 +216,9 @@ class ArtifactFile(models.Model):
 class ArtifactChunk(models.Model):
     """At most 8 MB of a file; `number` counts from 0."""
 
-    file = models.ForeignKey(ArtifactFile, models.CASCADE, verbose_name=_("file"), related_name="chunks", db_index=False)
+    file = models.ForeignKey(
+        ArtifactFile, models.CASCADE, verbose_name=_("file"), related_name="chunks", db_index=False
+    )
     number = models.PositiveIntegerField(_("number"))
     data = models.BinaryField(_("data"))
 
