@@ -90,6 +90,21 @@ def bestsellers(shop_id: int, until: datetime) -> npt.NDArray[np.int64]:
     return frames.read(_BESTSELLERS, params, {"product_id": pl.Int64()})["product_id"].to_numpy()
 
 
+def lively_customers(shop_id: int, most: int = 20) -> list[str]:
+    """External ids of the customers who ordered last: to pick from, in the console."""
+    rows = (
+        Order.objects.of(shop_id).filter(customer__isnull=False).order_by("-placed_at")
+        .values_list("customer__external_id", flat=True)[: 5 * most]
+    )  # fmt: skip
+    return list(dict.fromkeys(rows))[:most]
+
+
+def lively_visitors(shop_id: int, most: int = 20) -> list[str]:
+    """Anonymous ids that were seen last."""
+    rows = Event.objects.of(shop_id).order_by("-id").values_list("anonymous_id", flat=True)[: 25 * most]
+    return [each for each in dict.fromkeys(rows) if each][:most]
+
+
 def _enough(rows: pl.DataFrame) -> None:
     there = rows.height, rows["customer_id"].n_unique(), rows["product_id"].n_unique()
     needed = LEAST_INTERACTIONS, LEAST_CUSTOMERS, LEAST_PRODUCTS
