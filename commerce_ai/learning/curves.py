@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -20,12 +21,13 @@ def curves_of(run: Run, most: int = DRAWN) -> dict[str, list[tuple[int, float]]]
     """Each curve's points by step, evenly thinned to `most`; the last point always stays."""
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for name, step, value in run.points.order_by("name", "step", "id").values_list("name", "step", "value"):
-        found[name].append((step, value))
+        if math.isfinite(value):
+            found[name].append((step, value))
     return {name: _thin(points, most) for name, points in found.items()}
 
 
 class Curves:
-    """Takes every point of a run; `take` hands out those worth a row, TensorBoard's file gets all."""
+    """Takes every point of a run and keeps those worth a row: all at first, then ever fewer, and always the last."""
 
     def __init__(self, run: Run) -> None:
         self._run_id = run.pk
@@ -33,36 +35,39 @@ class Curves:
         self._seen: dict[str, int] = defaultdict(int)
         self._kept: dict[str, int] = defaultdict(int)
         self._waiting: list[RunPoint] = []
-        self._last: dict[str, RunPoint] = {}
+        self._last: dict[str, tuple[int, float]] = {}
 
     def add(self, name: str, step: int | None, value: float) -> None:
         """A point; without a step it is the next one of its curve."""
-        step = self._seen[name] if step is None else step
-        point = RunPoint(run_id=self._run_id, name=name, step=step, value=value)
+        seen = self._seen[name]
+        step = seen if step is None else step
         # One in 2^k, where k grows by one with every thousand rows: ten thousand rows hold a million steps.
-        stride = 2 ** (self._kept[name] // _BEFORE_THINNING)
-        if self._seen[name] % stride == 0:
-            self._waiting.append(point)
+        if seen % 2 ** (self._kept[name] // _BEFORE_THINNING) == 0:
+            self._keep(name, step, value)
             self._kept[name] += 1
             self._last.pop(name, None)
         else:
-            self._last[name] = point
-        self._seen[name] += 1
-        if self._board is not None:
-            self._board.add_event(_event(name, step, value))
+            self._last[name] = (step, value)
+        self._seen[name] = seen + 1
 
     def take(self, last: bool = False) -> list[RunPoint]:
         """What waits for the database; with `last`, the end of every curve too."""
-        points, self._waiting = self._waiting, []
         if last:
-            points += self._last.values()
+            for name, (step, value) in self._last.items():
+                self._keep(name, step, value)
             self._last = {}
+        points, self._waiting = self._waiting, []
         return points
 
     def close(self) -> None:
         if self._board is not None:
             self._board.close()
             self._board = None
+
+    def _keep(self, name: str, step: int, value: float) -> None:
+        self._waiting.append(RunPoint(run_id=self._run_id, name=name, step=step, value=value))
+        if self._board is not None:
+            self._board.add_event(_event(name, step, value))
 
 
 def _board(folder: Path) -> Any:

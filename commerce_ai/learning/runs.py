@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from commerce_ai.shop.models import Shop
 __all__ = [
     "Comparison", "NoVersion", "Row", "cancel", "compare", "promote", "request_run", "retrain_plugin", "roll_back",
 ]  # fmt: skip
+
+logger = logging.getLogger(__name__)
 
 
 def request_run(
@@ -54,7 +57,7 @@ def request_run(
         shop=shop, learner=chosen.name, slot=chosen.slot, params=params_json(recipe.params), seed=recipe.seed,
         recipe=recipe.fingerprint, engine=default_name(), cause=reason[:200], requested_by=by,
         max_attempts=max_attempts,
-        time_limit_s=int(time_limit_s or getattr(settings, "TRAINING_TIME_LIMIT_S", 6 * 3600)),
+        time_limit_s=time_limit_s or int(getattr(settings, "TRAINING_TIME_LIMIT_S", 6 * 3600)),
     )  # fmt: skip
     if wake:
         from commerce_ai.learning.tasks import wake_trainers
@@ -80,9 +83,15 @@ def cancel(run: Run) -> Run:
 def retrain_plugin(shop_id: int, plugin: str) -> list[int]:
     """Queue a run for every learner of the plugin's slots, and return their ids; one that is open is not doubled."""
     shop = Shop.objects.get(pk=shop_id)
+    slots = {slot.name for slot in registry.plugin(plugin).slots}
     queued = []
-    for name in registry.learners_of(plugin):
-        if not Run.objects.of(shop).filter(learner=name, state__in=Run.OPEN).exists():
+    for name in sorted(registry.learner_paths()):
+        try:
+            slot = registry.learner(name).slot
+        except Exception:  # whatever a third party's import raises; the others learn all the same
+            logger.exception("learner %s can't be imported; it is left out", name)
+            continue
+        if slot in slots and not Run.objects.of(shop).filter(learner=name, state__in=Run.OPEN).exists():
             queued.append(request_run(shop, name, reason=_("schedule")).pk)
     return queued
 

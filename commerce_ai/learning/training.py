@@ -76,7 +76,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Incumbent:
-    """The live version as the gate needs it; without a `recipe` (adopted from the lab) its artifact is judged as it is."""
+    """The live version for the gate; without a `recipe` (adopted from the lab) its artifact is judged as it is."""
 
     learner: Learner
     recipe: Recipe | None
