@@ -1,0 +1,50 @@
+"""The jobs of this room. A wake-up says nothing: whoever wakes looks what there is to project."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celery import shared_task
+from django.conf import settings
+
+from commerce_ai.ingest import visitors
+
+logger = logging.getLogger(__name__)
+
+QUEUE = f"{settings.QUEUE_PREFIX}ingest"
+LONGEST_S = 300  # a job hands over to the next one after this
+_AWAKE = "ingest:awake"
+_SLEEPS_AT_MOST_S = 5  # as often as the sweep comes
+
+
+def wake() -> None:
+    """Have the projection look, soon; never fails. One message wakes it for all that is committed until it looks."""
+    try:
+        if visitors.client().set(visitors.prefixed(_AWAKE), 1, nx=True, ex=_SLEEPS_AT_MOST_S):
+            project.apply_async(retry=False, expires=60)
+    except Exception as error:  # whatever the broker raises: the sweep comes anyway
+        logger.warning("the projection was not woken (%s); the sweep will come", type(error).__name__)
+
+
+@shared_task(name="ingest.project", queue=QUEUE)
+def project() -> int:
+    """Project what waits; how many batches that were."""
+    from commerce_ai.ingest import project as projection
+
+    try:
+        # First: whatever is committed from now on wakes the next job.
+        visitors.client().delete(visitors.prefixed(_AWAKE))
+    except Exception as error:
+        logger.warning("Redis does not answer (%s)", type(error).__name__)
+    return projection.run(until=time.monotonic() + LONGEST_S)
+
+
+@shared_task(name="ingest.sweep", queue=QUEUE)
+def sweep() -> int:
+    """What nobody was woken for; and the figures of rows that came by other doors."""
+    from commerce_ai.ingest import metrics
+
+    done = project()
+    metrics.recount_recent()
+    return done
