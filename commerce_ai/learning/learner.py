@@ -153,7 +153,7 @@ class Learner(ABC):
 
     def publish(self, scorer: Scorer, version: Version) -> None:
         """Batch: write the rows that the API, the console and other plugins read. Nothing by default."""
-        return None
+        return
 
     def explain(self, scorer: Scorer) -> pl.DataFrame | None:
         """What the scorer goes by (feature, weight), if it can be said; None where it cannot."""
