@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,15 @@ def install(var: Path) -> None:
         state = var / "site.state"
         wanted = _fingerprint()
         if not state.exists() or state.read_text() != wanted:
+            # Built from copies: setuptools writes beside the sources.
+            copies = var / "site-sources"
+            shutil.rmtree(copies, ignore_errors=True)
+            for package in PACKAGES:
+                shutil.copytree(package, copies / package.name)
             subprocess.run(
                 [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--upgrade",
-                 "--target", str(site), *map(str, PACKAGES)], check=True,
+                 "--target", str(site), *map(str, sorted(copies.iterdir()))], check=True,
             )  # fmt: skip
-            for package in PACKAGES:
-                subprocess.run(["rm", "-rf", *map(str, [package / "build", *package.glob("*.egg-info")])], check=True)
             state.write_text(wanted)
     sys.path.insert(0, str(site))
     os.environ["PYTHONPATH"] = os.pathsep.join(
