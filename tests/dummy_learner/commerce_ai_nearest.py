@@ -1,4 +1,4 @@
-"""Product factors by scikit-learn's truncated SVD: a learner for `recommendation.candidates` from a package of its own."""
+"""Product factors by scikit-learn's truncated SVD: a learner for `recommendation.candidates` from another package."""
 
 from dataclasses import dataclass
 
