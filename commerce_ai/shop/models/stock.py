@@ -164,8 +164,8 @@ class PurchaseOrder(ShopModel):
         CANCELLED = "cancelled", _("cancelled")
 
     external_id = columns.external_id()
-    supplier = models.ForeignKey(Supplier, models.PROTECT, verbose_name=_("supplier"), related_name="+")
-    location = models.ForeignKey(Location, models.PROTECT, verbose_name=_("to"), related_name="+")
+    supplier = models.ForeignKey(Supplier, models.RESTRICT, verbose_name=_("supplier"), related_name="+")
+    location = models.ForeignKey(Location, models.RESTRICT, verbose_name=_("to"), related_name="+")
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.DRAFT)
     ordered_at = models.DateTimeField(_("ordered at"), null=True, blank=True)
     expected_on = models.DateField(_("expected on"), null=True, blank=True)
@@ -193,7 +193,7 @@ class PurchaseOrderLine(ShopModel):
 
     purchase_order = columns.covered_key(PurchaseOrder, models.CASCADE, _("purchase order"))
     position = models.PositiveIntegerField(_("position"))
-    product = models.ForeignKey(Product, models.PROTECT, verbose_name=_("product"), related_name="+")
+    product = models.ForeignKey(Product, models.RESTRICT, verbose_name=_("product"), related_name="+")
     quantity = columns.quantity(_("quantity"))
     quantity_received = columns.quantity(_("received"), default=0)
     unit_cost = columns.money(_("unit cost"), null=True, blank=True)
