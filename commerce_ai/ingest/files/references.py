@@ -1,0 +1,51 @@
+"""The rows that a file's rows point at: outside ids to ours, while the file's own words are still at hand."""
+
+from __future__ import annotations
+
+import polars as pl
+from django.utils.translation import gettext as _
+
+from commerce_ai.ingest.files.fields import Field
+from commerce_ai.ingest.files.loading import Loading
+from commerce_ai.ingest.files.problems import ROW, shown
+from commerce_ai.ingest.files.tables import Table, tables
+from commerce_ai.shop import bulk
+
+NEW = "_new_"  # + column: outside ids of rows that the load will make
+
+
+def resolve(
+    loading: Loading, frame: pl.DataFrame, table: Table, field: Field
+) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
+    """The frame with our ids in the column, and the rows (number, what is wrong) whose reference is not known.
+
+    As the table says, an unknown one may instead be left empty, or be made (its outside id then stands in a column
+    `NEW` + column).
+    """
+    assert field.refers is not None
+    column = field.column
+    texts = frame[column]
+    known = bulk.resolve(field.refers, loading.shop, texts.unique().drop_nulls())
+    ids = texts.replace_strict(known, default=None, return_dtype=pl.Int64)
+    unknown = texts.is_not_null() & ids.is_null()
+    policy = table.unknown.get(field.name, "reject")
+    frame = frame.with_columns(ids.alias(column))
+    if policy == "create":
+        new = pl.select(pl.when(unknown).then(texts)).to_series()
+        return frame.with_columns(new.alias(NEW + column)), []
+    if not unknown.any():
+        return frame, []
+    if policy == "empty":
+        loading.findings.add(
+            "unknown_reference",
+            int(unknown.sum()),
+            column=field.name,
+            examples=texts.filter(unknown).unique(maintain_order=True).head(5),
+        )
+        return frame, []
+    where = next((each.name for each in tables().values() if each.model is field.refers), "")
+    words = _("%(value)s is not known in this shop; load %(table)s first")
+    return frame, [
+        (row, words % {"value": shown(text), "table": where})
+        for row, text in frame.select(ROW, texts.alias("text")).filter(unknown).rows()
+    ]
