@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django import forms
@@ -9,13 +10,23 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
 
+logger = logging.getLogger(__name__)
+
 AUTO = "auto"
 SLOT = "recommendation.candidates"
 
 
 def sources() -> list[tuple[str, Any]]:
     """`auto`, and every learner that can fill the slot, third parties' included."""
-    return [(AUTO, _("the best on validation")), *((name, name) for name in registry.learners(SLOT))]
+    return [(AUTO, _("the best on validation")), *((name, name) for name in registry.learner_paths() if _fills(name))]
+
+
+def _fills(name: str) -> bool:
+    try:
+        return registry.learner(name).slot == SLOT
+    except Exception:  # a third party's package that can't be imported must not take the settings with it
+        logger.warning("the learner %s can't be imported", name, exc_info=True)
+        return False
 
 
 class SettingsForm(forms.Form):

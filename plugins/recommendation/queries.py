@@ -83,10 +83,9 @@ def customer_id(shop_id: int, external_id: str) -> int | None:
     return int(found) if found is not None else None
 
 
-def bestsellers(shop_id: int, until: datetime) -> npt.NDArray[np.int64]:
-    """The ids of at most 1,000 products by the number of orders of the last 90 days that hold them, most first."""
-    start = until - timedelta(days=BESTSELLER_DAYS)
-    params = {"shop": shop_id, "start": start, "end": until, "most": BESTSELLERS}
+def bestsellers(shop_id: int) -> npt.NDArray[np.int64]:
+    """Ids of at most 1,000 products by how many orders hold them, most first: of the last 90 days that had orders."""
+    params = {"shop": shop_id, "span": timedelta(days=BESTSELLER_DAYS), "most": BESTSELLERS}
     return frames.read(_BESTSELLERS, params, {"product_id": pl.Int64()})["product_id"].to_numpy()
 
 
@@ -160,8 +159,8 @@ _BESTSELLERS = f"""
     SELECT l.product_id
     FROM {_table(Order)} o
     JOIN {_table(OrderLine)} l ON l.order_id = o.id
-    WHERE o.shop_id = %(shop)s AND o.placed_at >= %(start)s AND o.placed_at < %(end)s
-        AND o.status <> 'cancelled' AND l.product_id IS NOT NULL
+    WHERE o.shop_id = %(shop)s AND o.status <> 'cancelled' AND l.product_id IS NOT NULL
+        AND o.placed_at > (SELECT max(placed_at) FROM {_table(Order)} WHERE shop_id = %(shop)s) - %(span)s
     GROUP BY l.product_id
     ORDER BY count(DISTINCT o.id) DESC, l.product_id
     LIMIT %(most)s

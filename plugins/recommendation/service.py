@@ -6,6 +6,7 @@ decision is the one INSERT. The list is always filled while there is enough to s
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from django.utils import timezone
 from django.utils.translation import gettext as say
 
 from commerce_ai import registry
@@ -32,6 +32,7 @@ PLUGIN = "recommendation"
 PLACEMENTS = ("home", "category", "product", "cart", "search", "email")
 MOST_ITEMS = 100
 MOST_CONTEXT = 50
+MOST_CUSTOMER_IDS = 100_000
 NO_WISH = {"Product Removed", "Product Removed from Wishlist"}
 
 
@@ -155,7 +156,7 @@ def bestsellers(shop_id: int) -> Any:
 
 _assortments: dict[int, Assortment] = {}
 _bestsellers: Warm[tuple[float, Any]] = Warm(
-    "versions", lambda shop_id: (time.monotonic(), queries.bestsellers(shop_id, timezone.now()))
+    "versions", lambda shop_id: (time.monotonic(), queries.bestsellers(shop_id))
 )
 
 
@@ -191,11 +192,26 @@ def _visit(shop_id: int, subject: Any, context: Any) -> Visit:
         latest.pop(event.product_id, None)  # moves to the end: a product counts where it was met last
         latest[event.product_id] = event.at.timestamp()
     return Visit(
-        customer_external_id=customer,
+        customer_id=customer_id_of(shop_id, customer) if customer else None,
         recent=np.fromiter(latest, np.int64, len(latest)),
         recent_at=np.fromiter(latest.values(), np.float64, len(latest)),
         context=context,
     )
+
+
+def customer_id_of(shop_id: int, external_id: str) -> int | None:
+    """Our id of a customer. Read once a process; that there is none is believed for a minute."""
+    now = time.monotonic()
+    known, until = _customer_ids.get((shop_id, external_id), (None, 0.0))
+    if until < now:
+        known = queries.customer_id(shop_id, external_id)
+        if len(_customer_ids) >= MOST_CUSTOMER_IDS:
+            _customer_ids.clear()
+        _customer_ids[shop_id, external_id] = known, now + 60 if known is None else math.inf
+    return known
+
+
+_customer_ids: dict[tuple[int, str], tuple[int | None, float]] = {}
 
 
 def _answer(
@@ -211,7 +227,7 @@ def _answer(
         kind=kind,
         placement=request.placement if kind == "recommendations" else "product",
         subject=f"product:{request.products[0]}" if request.products else "",
-        customer_id=_customer_id(wish.visit, wish.answered),
+        customer_id=wish.visit.customer_id,
         anonymous_id=subject.anonymous_id,
         session_id=subject.session_id,
         version_id=chose.version_id if chose else None,
@@ -222,10 +238,6 @@ def _answer(
     stored = record(decision).stored if keep else False
     version = f"{chose.learner.name} v{chose.version_id}" if chose else None
     return Answer(items, str(decision.decision_id), version, bool(fallback_reason), fallback_reason, stored)
-
-
-def _customer_id(visit: Visit, answered: Sequence[Any]) -> int | None:
-    return visit.customer_id
 
 
 def _item(wish: Wish, position: int, pick: Pick) -> Item:

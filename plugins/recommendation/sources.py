@@ -33,7 +33,6 @@ class Visit:
     (`recent_at`, Unix seconds): ids of ours. A `customer_id` is given only for a proven customer.
     """
 
-    customer_external_id: str | None = None
     customer_id: int | None = None
     recent: Indexes = field(default_factory=lambda: np.empty(0, np.int64))
     recent_at: Indexes = field(default_factory=lambda: np.empty(0, np.float64))
@@ -215,11 +214,7 @@ def _reasons(
 
 def _customer(scorer: Any, visit: Visit) -> int | None:
     """The scorer's number of a proven customer."""
-    if visit.customer_id is not None:
-        return scorer.customer_index(visit.customer_id)
-    if visit.customer_external_id is not None and hasattr(scorer, "customer_index_of"):
-        return scorer.customer_index_of(visit.customer_external_id)
-    return None
+    return None if visit.customer_id is None else scorer.customer_index(visit.customer_id)
 
 
 def _span(wish: Wish, version: Any) -> Range:
