@@ -1,0 +1,16 @@
+"""The admin pages of every table, by the groups of the sidebar."""
+
+from commerce_ai.console.admin import (  # noqa: F401
+    access,
+    decisions,
+    goods,
+    happenings,
+    intake,
+    keys,
+    learning,
+    people,
+    published,
+    schedules,
+    stock,
+    words,
+)

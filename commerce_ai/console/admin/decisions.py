@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from commerce_ai import registry
+from commerce_ai.console.filters import during_id
+from commerce_ai.console.shop_admin import ShownAdmin
+from commerce_ai.decisions.models import Decision
+
+
+class PluginFilter(admin.SimpleListFilter):
+    """By name from the registry: asking a big table for its distinct values would read it all."""
+
+    title = _("plugin")
+    parameter_name = "plugin"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(each.slug, each.verbose_name) for each in registry.plugins()]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(plugin=self.value()) if self.value() else queryset
+
+
+@admin.register(Decision)
+class DecisionAdmin(ShownAdmin):
+    """What was answered, on whose version, and why. The newest first; by id, so that other months aren't touched."""
+
+    list_display = ("made", "plugin", "kind", "placement", "about", "version", "latency", "flags")
+    list_filter = (during_id(), PluginFilter)
+    search_fields = ("id__exact",)
+    search_help_text = _("A whole decision id.")
+    ordering = ("-id",)
+    sortable_by = ()
+    readonly_fields = ("made", "version", "customer")
+    exclude = ("customer_id", "version_id")
+    next_step = _("No decisions yet. Switch a plugin on, train it, and ask it something:")
+    next_step_code = "curl -H 'Authorization: Bearer {key}' '{host}/api/v1/recommendations?placement=home'"
+
+    @admin.display(description=_("made at"))
+    def made(self, decision: Decision) -> str:
+        return date_format(timezone.localtime(decision.made_at), "DATETIME_FORMAT")
+
+    @admin.display(description=_("about"), empty_value="-")
+    def about(self, decision: Decision) -> str:
+        return decision.subject or decision.anonymous_id or (f"#{decision.customer_id}" if decision.customer_id else "")
+
+    @admin.display(description=_("version"), empty_value="-")
+    def version(self, decision: Decision) -> Any:
+        return _link("learning_version", decision.version_id, f"v{decision.version_id}")
+
+    @admin.display(description=_("customer"), empty_value="-")
+    def customer(self, decision: Decision) -> Any:
+        return _link("shop_customer", decision.customer_id, f"#{decision.customer_id}")
+
+    @admin.display(description=_("latency"), empty_value="-")
+    def latency(self, decision: Decision) -> str | None:
+        return None if decision.latency_ms is None else f"{decision.latency_ms:.1f} ms"
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        from uuid import UUID
+
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(pk=UUID(search_term.strip())), False
+        except ValueError:
+            return queryset.none(), False
+
+
+def _link(model: str, pk: int | None, words: str) -> Any:
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{model}_change", args=[pk]), words) if pk else None

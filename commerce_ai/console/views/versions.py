@@ -1,0 +1,56 @@
+"""What the page of a version says, and what it asks before it moves *live*."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from commerce_ai.console.views.runs import in_short, may_train, metric_of, metrics_table
+from commerce_ai.learning.models import Version
+from commerce_ai.learning.versions import live_row
+
+
+def context(request: HttpRequest, version: Version) -> dict[str, Any]:
+    live = live_row(version.shop_id, version.slot, version.learner) if _known(version) else None
+    verdict = version.verdict or {}
+    return {
+        "title": str(version), "version": version, "metric": metric_of(version.learner),
+        "metrics": metrics_table(version),
+        "files": list(version.files.order_by("path")), "may_train": may_train(request), "now_live": live,
+        "chosen": verdict.get("chosen") or {}, "notes": verdict.get("notes") or (), "verdict": verdict,
+        "may_promote": version.state != Version.State.LIVE and bool(version.manifest) and _known(version),
+        "may_roll_back": version.state == Version.State.LIVE and version.replaced_id is not None,
+    }  # fmt: skip
+
+
+def promotion(version: Version) -> dict[str, Any]:
+    live = live_row(version.shop_id, version.slot, version.learner)
+    warning = ""
+    if version.state == Version.State.REJECTED:
+        warning = _("The gate turned it down: %(reason)s") % {"reason": version.reason}
+    return {
+        "title": _("Send %(version)s live?") % {"version": version}, "version": version, "other": live,
+        "warning": warning,
+        "ours": in_short(version), "theirs": in_short(live) if live else None, "button": _("Send live"),
+        "words": _("Every answer of %(slot)s comes from it within two seconds. The present version retires and can be "
+                   "brought back by a roll-back.") % {"slot": version.exclusive_key},
+    }  # fmt: skip
+
+
+def roll_back(version: Version) -> dict[str, Any]:
+    back = version.replaced
+    return {
+        "title": _("Roll back %(version)s?") % {"version": version}, "version": version, "other": back, "warning": "",
+        "ours": in_short(version), "theirs": in_short(back) if back else None, "button": _("Roll back"),
+        "words": _("%(before)s answers again within two seconds; %(version)s retires.")
+                 % {"before": back, "version": version},
+    }  # fmt: skip
+
+
+def _known(version: Version) -> bool:
+    """Whether the version's slot is still there: its plugin may be gone."""
+    from commerce_ai import registry
+
+    return version.slot in registry.slots()
