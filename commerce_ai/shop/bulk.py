@@ -73,7 +73,7 @@ def upsert(
     Of several rows with one key the last counts. With `newest_by` the highest of these columns counts, a tie goes
     to the last, and an existing row yields only to one that is not lower.
 
-    Joins the caller's transaction, or makes its own. Encrypted columns take plain text; columns that the model
+    Joins the caller's transaction, or makes its own. Encrypted columns take plain text (or bytes that `encrypt` made); columns that the model
     derives from another one (hashes) come by themselves. Raises BadValue, IntegrityError.
     """
     connection = connections[using]
@@ -186,7 +186,8 @@ def _completed(
         # The row's name makes the ciphertext steady: an unchanged text is an unchanged value.
         name = "\x1f".join(str(row[at]) for at in named_by) or None
         for at, context in sealed:
-            cells[at] = encrypt(cells[at] or "", context=context, row=name)
+            if not isinstance(cells[at], bytes):  # else it is encrypted already, as `cell_of` takes it too
+                cells[at] = encrypt(cells[at] or "", context=context, row=name)
         yield cells
 
 
