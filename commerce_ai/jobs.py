@@ -12,6 +12,8 @@ CORE_JOBS = (
     ("commerce_ai.sweep_schedules", timedelta(minutes=5), _("Catch up schedules that missed their time")),
     ("learning.reap", timedelta(minutes=1), _("Re-queue training runs whose trainer died")),
     ("shop.maintain_partitions", timedelta(hours=12), _("Make the months ahead, drop those past retention")),
+    ("commerce_ai.api.note_last_used", timedelta(minutes=5), _("Note when keys were last used")),
+    ("commerce_ai.api.forget_answers", timedelta(hours=6), _("Forget answers kept for idempotent retries")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

@@ -67,10 +67,10 @@ class Command(BaseCommand):
                 self.stdout.write("Stopping …")
 
     def _load(self, bars: Progress, options: dict[str, Any]) -> Any:
-        from commerce_ai.sample import load_sample
+        from commerce_ai.sample.load import load_sample
 
         bar = bars.add_task("Loading the demo shop", total=1.0)
-        shop = load_sample(SHOP, seed=options["seed"], progress=lambda share: bars.update(bar, completed=share))
+        shop = load_sample(SHOP, seed=options["seed"], progress=lambda share, what: bars.update(bar, completed=share))
         bars.update(bar, completed=1.0)
         return shop
 

@@ -48,6 +48,7 @@ def running(options: dict[str, Any]) -> Iterator[Supervisor]:
         embedded.hold_for_this_process()
     except (PortTaken, embedded.EmbeddedError) as error:
         raise CommandError(str(error)) from error
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     call_command("migrate", interactive=False, verbosity=0)
     supervisor = Supervisor(settings.VAR_DIR, options["host"], options["port"], web_threads=settings.WEB_THREADS)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
