@@ -1,7 +1,6 @@
 """Celery: `worker` answers the queues default and ingest, `trainer` the queue training, `beat` wakes both."""
 
 import os
-
 from typing import Any
 
 from celery import Celery

@@ -9,6 +9,6 @@ from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 
-from commerce_ai.shop.revision import refresher
+from commerce_ai.shop.revision import refresher  # noqa: E402
 
 refresher.ensure_started()
