@@ -65,8 +65,15 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
 class LookForm(forms.Form):
     """Through whose eyes, and where."""
 
-    customer = forms.CharField(label=_("Customer"), required=False, max_length=255)
-    visitor = forms.CharField(label=_("or visitor (anonymous id)"), required=False, max_length=255)
+    customer = forms.CharField(
+        label=_("Customer"), required=False, max_length=255, widget=forms.TextInput(attrs={"list": "customers"})
+    )
+    visitor = forms.CharField(
+        label=_("or visitor (anonymous id)"),
+        required=False,
+        max_length=255,
+        widget=forms.TextInput(attrs={"list": "visitors"}),
+    )
     placement = forms.ChoiceField(
         label=_("Placement"), required=False, choices=[(each, each) for each in service.PLACEMENTS]
     )
