@@ -1,11 +1,11 @@
 """Every route: the core's, then each installed plugin's. A plugin that is off in a shop answers 404 there."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from commerce_ai import registry
-from commerce_ai.api import health
+from commerce_ai.api import errors, health
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -16,4 +16,8 @@ urlpatterns = [
     path("api/v1/", include("commerce_ai.api.urls")),
     path("v1/", include("commerce_ai.api.tracking_urls")),
     *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
+    re_path(r"^(?:api|v1)/", errors.unknown_route),
 ]
+# Pages for people, and the one error shape for programs.
+handler400, handler403 = errors.handle_400, errors.handle_403
+handler404, handler500 = errors.handle_404, errors.handle_500

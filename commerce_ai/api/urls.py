@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from commerce_ai.api import me
+from commerce_ai.api.customers import Customers
+from commerce_ai.api.orders import Orders
+from commerce_ai.api.prices import Prices
+from commerce_ai.api.products import Products
+from commerce_ai.api.resource_views import routes
+from commerce_ai.api.stock import Stock
+
+urlpatterns = [
+    path("me", me.me, name="me"),
+    path("decisions/<uuid:decision_id>", me.decision, name="decision"),
+    *(route for resource in (Products(), Customers(), Orders(), Stock(), Prices()) for route in routes(resource)),
+]

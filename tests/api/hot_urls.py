@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.urls import path, re_path
+from django.urls import path
 
-from commerce_ai.api import errors
+from commerce_ai import urls
 from commerce_ai.api.hot import Caller, hot
 
 
@@ -73,9 +73,6 @@ urlpatterns = [
     path("api/v1/switched", switched),
     path("api/v1/broken", broken),
     path("api/v1/own", own),
-    re_path(r"^(?:api|v1)/", errors.unknown_route),
+    *urls.urlpatterns,
 ]
-handler400 = errors.handle_400
-handler403 = errors.handle_403
-handler404 = errors.handle_404
-handler500 = errors.handle_500
+handler400, handler403, handler404, handler500 = urls.handler400, urls.handler403, urls.handler404, urls.handler500

@@ -1,0 +1,45 @@
+"""Customers. What identifies them is stored encrypted; only a key with the right scope sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from commerce_ai.api.fields import CountryField, ObjectField, OutsideSerializer
+from commerce_ai.api.tables import TableResource
+from commerce_ai.shop.models import Customer, Shop
+from commerce_ai.shop.revision import bump
+
+
+class CustomerSerializer(OutsideSerializer):
+    external_id = serializers.CharField(max_length=255)
+    email = serializers.CharField(allow_blank=True, default="", max_length=320)
+    phone = serializers.CharField(allow_blank=True, default="", max_length=64)
+    name = serializers.CharField(allow_blank=True, default="", max_length=500)
+    address = serializers.CharField(allow_blank=True, default="", max_length=2000)
+    country = CountryField(default="")
+    birth_year = serializers.IntegerField(allow_null=True, default=None, min_value=1850, max_value=2200)
+    gender = serializers.ChoiceField(Customer.Gender.choices, allow_blank=True, default="")
+    attributes = ObjectField(default=dict)
+    created_at = serializers.DateTimeField(required=False, help_text="Customer since.")
+    updated_at = serializers.DateTimeField(read_only=True)
+
+
+class Customers(TableResource):
+    name = "customers"
+    model = Customer
+    serializer = CustomerSerializer
+    read_scope, write_scope = "customers:read", "customers:write"
+    columns = (
+        "email", "phone", "name", "address", "country", "birth_year", "gender", "attributes", "created_at",
+    )  # fmt: skip
+
+    def rows(self, shop_id: int) -> QuerySet[Any]:
+        return Customer.objects.of(shop_id)
+
+    def delete(self, shop: Shop, external_id: str, parameters: Mapping[str, str]) -> None:
+        super().delete(shop, external_id, parameters)
+        bump("customers", shop)  # tracking keeps customers' numbers in mind
