@@ -98,7 +98,10 @@ def clean_json(value: str | bytes | Mapping[str, Any] | Sequence[Any]) -> str:
     if isinstance(value, (str, bytes)):
         text = value if isinstance(value, str) else value.decode("utf-8", "replace")
     else:
-        text = msgspec.json.encode(value, enc_hook=str).decode()
+        try:
+            text = msgspec.json.encode(value, enc_hook=str).decode()
+        except UnicodeEncodeError:
+            text = msgspec.json.encode(_mend(value), enc_hook=str).decode()
     if "\\u" in text:
         text = msgspec.json.encode(_mend(loads(text))).decode()
     return text

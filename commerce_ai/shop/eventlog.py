@@ -94,7 +94,7 @@ def _line(event: NewEvent) -> str:
     cells = (
         f"{event.id.int:032x}",
         str(event.shop_id),
-        _short(event.kind),
+        event.kind[:16],
         _short(event.name),
         _mend(event.message_id),
         _short(event.anonymous_id),
@@ -105,7 +105,7 @@ def _line(event: NewEvent) -> str:
         NULL if event.decision_id is None else f"{event.decision_id.int:032x}",
         clean_json(event.properties),
         clean_json(event.context),
-        _short(event.platform),
+        event.platform[:64],
         event.occurred_at.isoformat(),
         event.received_at.isoformat(),
     )
