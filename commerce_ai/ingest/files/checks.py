@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
@@ -50,7 +51,9 @@ def rules_of(model: type[models.Model], columns: dict[str, pl.DataType]) -> list
 def _expression(q: Any, model: type[models.Model], columns: dict[str, pl.DataType]) -> pl.Expr:
     parts = []
     for child in q.children:
-        part = _expression(child, model, columns) if isinstance(child, Q) else _lookup(*child, model, columns)
+        part = (
+            _expression(child, model, columns) if isinstance(child, Q) else _lookup(child[0], child[1], model, columns)
+        )
         parts.append(part)
     whole = parts[0]
     for part in parts[1:]:
@@ -62,7 +65,7 @@ def _lookup(path: str, value: Any, model: type[models.Model], columns: dict[str,
     name, _sep, lookup = path.partition("__")
     left, right = _column(name, model, columns), value
     if isinstance(value, F):
-        right = _column(value.name, model, columns)
+        right = _column(_named(value), model, columns)
     elif isinstance(value, Decimal):
         right = float(value)
     match lookup or "exact":
@@ -87,14 +90,18 @@ def _lookup(path: str, value: Any, model: type[models.Model], columns: dict[str,
 
 def _column(name: str, model: type[models.Model], columns: dict[str, pl.DataType]) -> pl.Expr:
     try:
-        column = model._meta.get_field(name).column
-    except Exception:
+        column = str(getattr(model._meta.get_field(name), "column", None))
+    except FieldDoesNotExist:
         raise _Untranslatable from None
     if column not in columns:
         raise _Untranslatable
     dtype = columns[column]
     # A Decimal compared with 0.5 must not be cut to 0.
     return pl.col(column).cast(pl.Float64) if dtype.is_decimal() else pl.col(column)
+
+
+def _named(f: Any) -> str:
+    return str(f.name)
 
 
 def _used(q: Any) -> Iterator[str]:
@@ -104,7 +111,7 @@ def _used(q: Any) -> Iterator[str]:
         else:
             yield child[0].partition("__")[0]
             if isinstance(child[1], F):
-                yield child[1].name
+                yield _named(child[1])
 
 
 _SIGNS = {"exact": "=", "gte": "≥", "gt": ">", "lte": "≤", "lt": "<"}
@@ -115,7 +122,7 @@ def _words(q: Any) -> str:
         path, value = q.children[0]
         name, _sep, lookup = path.partition("__")
         if not lookup:
-            shown = value.name if isinstance(value, F) else value
+            shown = _named(value) if isinstance(value, F) else value
             return _("%(column)s is not empty") % {"column": name} if shown == "" else f"{name} ≠ {shown}"
     joint = _(" and ") if q.connector == Q.AND else _(" or ")
     parts = [_words(each) if isinstance(each, Q) else _said(*each) for each in q.children]
@@ -127,7 +134,7 @@ def _words(q: Any) -> str:
 
 def _said(path: str, value: Any) -> str:
     name, _sep, lookup = path.partition("__")
-    shown = value.name if isinstance(value, F) else value
+    shown = _named(value) if isinstance(value, F) else value
     if lookup == "isnull":
         words = _("%(column)s is empty") if value else _("%(column)s is given")
         return words % {"column": name}

@@ -6,7 +6,6 @@ documented the moment it exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,16 +34,16 @@ Kind = Literal[
 KINDS: dict[str, Promise] = {
     "text": _("text"),
     "secret": _("text, stored encrypted"),
-    "reference": _("external id of a row of that table"),
-    "decimal": _("number, exact; decimals after a point"),
-    "number": _("number; decimals after a point"),
+    "reference": _("external id"),
+    "decimal": _("number"),
+    "number": _("number"),
     "integer": _("whole number"),
-    "boolean": _("true or false (also 1, 0, yes, no)"),
-    "instant": _("date and time, ISO 8601, as in 2024-03-31T18:00:00Z; without a zone it is UTC"),
-    "date": _("date, as in 2024-03-31"),
+    "boolean": _("true or false"),
+    "instant": _("date and time"),
+    "date": _("date"),
     "json": _("JSON"),
     "list": _("texts, separated by |"),
-    "ip": _("IPv4 or IPv6 address"),
+    "ip": _("IP address"),
     "uuid": _("UUID"),
 }
 
@@ -94,7 +93,7 @@ def field_of(column: models.Field[Any, Any]) -> Field | None:
     personal = set(getattr(column.model, "personal", {})) - {"external_id"}
     return Field(
         name=column.name,
-        column=column.column,
+        column=str(column.column),
         kind=kind,
         title=column.verbose_name,
         doc=column.help_text,
@@ -163,7 +162,3 @@ def _kind(column: models.Field[Any, Any]) -> Kind | None:
     if isinstance(column, ArrayField):
         return "list"
     return _KINDS.get(column.get_internal_type())
-
-
-Words = Any  # a lazy translation
-Predicate = Callable[[Any], bool]

@@ -156,8 +156,9 @@ def _instant(series: pl.Series, field: Field, file: str) -> Parsed:
         "it is not a date and time as in 2024-03-31T18:00:00Z (other orders of day and month can't be told apart)"
     )
     if isinstance(series.dtype, pl.Datetime):
-        zone = series.dtype.time_zone
-        aware = series.dt.replace_time_zone("UTC") if zone is None else series.dt.convert_time_zone("UTC")
+        aware = (
+            series.dt.replace_time_zone("UTC") if series.dtype.time_zone is None else series.dt.convert_time_zone("UTC")
+        )
         return _plausible(Parsed(aware.cast(INSTANT)))
     if series.dtype == pl.Date:
         return _plausible(Parsed(series.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")))

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 import polars as pl
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
@@ -60,7 +60,7 @@ def load_file(
     name: str = "",
     most_rejected: float = MOST_REJECTED,
     again: bool = False,
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
     """Load the file at `path` into `shop`.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import polars as pl
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -34,7 +34,7 @@ def retry(
     rows: Iterable[QuarantineRow],
     corrections: Mapping[int, Mapping[str, str | None]] | None = None,
     *,
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
 ) -> Retried:
     """Try quarantined rows again; `corrections` are new values by the row's primary key and the file's column.
 
@@ -61,7 +61,7 @@ def _retry(
     table: str,
     rows: list[QuarantineRow],
     corrections: Mapping[int, Mapping[str, str | None]],
-    by: AbstractBaseUser | None,
+    by: User | None,
     retried: Retried,
 ) -> None:
     name = _("quarantine")
@@ -96,7 +96,7 @@ def _retry(
             )
             retried.problems[row.pk] = row.message
         else:
-            row.state, row.solved_at, row.solved_by = QuarantineRow.State.SOLVED, at, by  # type: ignore[assignment]
+            row.state, row.solved_at, row.solved_by = QuarantineRow.State.SOLVED, at, by
             retried.solved.append(row.pk)
         row.save()
 

@@ -43,7 +43,7 @@ SAYS: dict[str, Any] = {
     "price_outliers": gettext_lazy("unit prices more than ten times above or below the product's median; kept"),
     "quantity_outliers": gettext_lazy("quantities more than six robust deviations (of the logarithm, by product) from the median; kept"),
     "order_times": gettext_lazy("orders whose lines bear several instants; the first one counts"),
-    "order_customers": gettext_lazy("orders whose lines name several customers; the most frequent one counts"),
+    "order_customers": gettext_lazy("orders whose lines name several customers; the first by alphabet counts"),
     "events_duplicate": gettext_lazy("messages that had come before; dropped"),
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ def clean_lines(loading: Loading, lines: list[tuple[int, bytes]]) -> None:
         for each in rejects:
             example = _("row %(row)s: %(words)s") % {"row": each.row, "words": each.reason}
             loading.findings.add("rejected", 1, column=each.column, examples=[example])
-    schema = {ROW: pl.Int64, MESSAGE: pl.Binary, "at": pl.Datetime("us", "UTC")}
+    schema: dict[str, pl.DataType] = {ROW: pl.Int64(), MESSAGE: pl.Binary(), "at": pl.Datetime("us", "UTC")}
     loading.staging.add("messages", pl.DataFrame(good, schema=schema, orient="row"))
 
 

@@ -119,11 +119,9 @@ def _parquet(source: Source) -> Iterator[pl.DataFrame]:
 
 
 def _human(size: int) -> str:
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
+    value, unit = float(size), ""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
             break
         value /= 1000
-    else:
-        unit = "TB"
     return f"{value:,.4g} {unit}"

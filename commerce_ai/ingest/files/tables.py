@@ -49,7 +49,7 @@ class Table:
     @cached_property
     def key(self) -> tuple[str, ...]:
         """Database columns, without the shop's."""
-        columns = (self.model._meta.get_field(name).column for name in self._key.fields)
+        columns = [str(getattr(self.model._meta.get_field(name), "column", "")) for name in self._key.fields]
         return tuple(column for column in columns if column != "shop_id")
 
     @property

@@ -172,7 +172,7 @@ def _broken_rules(frame: pl.DataFrame, table: Table, fields: Mapping[str, Field]
 
 
 def _column_of(model: type[models.Model], name: str) -> str:
-    return model._meta.get_field(name).column
+    return str(getattr(model._meta.get_field(name), "column", ""))
 
 
 def _seal(frame: pl.DataFrame, table: Table, fields: Iterable[Field], loading: Loading) -> pl.DataFrame:

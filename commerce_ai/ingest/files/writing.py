@@ -42,7 +42,8 @@ def _upsert(loading: Loading, table: Table, frame: pl.DataFrame) -> None:
     if frame.is_empty():
         return
     given = [name for name in frame.columns if name != ROW and not name.startswith(NEW)]
-    update, newest = list(given), ()
+    update = list(given)
+    newest: tuple[str, ...] = ()
     # Constants of a new row; an existing one keeps its own.
     constants: dict[str, object] = {"shop_id": loading.shop.pk, "source": SOURCE, "currency": loading.shop.currency}
     if table.name == "orders":
@@ -154,7 +155,9 @@ def _newer_orders(loading: Loading, frame: pl.DataFrame) -> pl.DataFrame:
             " ORDER BY id FOR UPDATE",
             [loading.shop.pk, frame["external_id"].to_list()],
         )
-        schema = {"external_id": pl.String, "_door": pl.Int64, "_updated_at": INSTANT, "_placed_at": INSTANT}
+        schema: dict[str, pl.DataType] = {
+            "external_id": pl.String(), "_door": pl.Int64(), "_updated_at": INSTANT, "_placed_at": INSTANT,
+        }  # fmt: skip
         known = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
     both = frame.join(known, on="external_id", how="left", maintain_order="left")
     loading.touch_days(pl.concat([both["placed_at"], both["_placed_at"]]))

@@ -46,7 +46,7 @@ class Command(BaseCommand):
         from commerce_ai.ingest.files import FileError, load_file
 
         began = time.monotonic()
-        console = Console(file=self.stdout._out if hasattr(self.stdout, "_out") else None)  # type: ignore[attr-defined]
+        console = Console(file=getattr(self.stdout, "_out", None))
         if options["format"] in ("csv", "parquet") and not options["table"]:
             raise CommandError(_("--table is needed: say which table the rows are of"), returncode=REFUSED)
         shop = _shop(options)
