@@ -130,8 +130,10 @@ def _write(shop: Shop, tracked: TrackedOrder) -> set[date]:
         return set()  # only a refund so far: the order may still come
     content = msgspec.convert(tracked.content, Content)
     placed_at = tracked.placed_at or tracked.content_at
-    updated_at = max(tracked.content_at, tracked.status_at or tracked.content_at)
-    status = tracked.status or Order.Status.PAID
+    # What a browser says becomes of an order counts only where a browser also said what is in it.
+    status_at = tracked.status_at if tracked.status_trusted or not tracked.content_trusted else None
+    status = tracked.status if status_at else Order.Status.PAID
+    updated_at = max(tracked.content_at, status_at or tracked.content_at)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT placed_at FROM shop_order WHERE shop_id = %s AND external_id = %s", [shop.pk, tracked.external_id]
@@ -144,7 +146,7 @@ def _write(shop: Shop, tracked: TrackedOrder) -> set[date]:
                 "anonymous": content.anonymous_id, "email": bytes.fromhex(content.email_hash) or None,
                 "status": status, "currency": content.currency, "total": content.total, "discount": content.discount,
                 "shipping": content.shipping, "tax": content.tax, "coupon": content.coupon, "placed": placed_at,
-                "cancelled": tracked.status_at if status == Order.Status.CANCELLED else None, "updated": updated_at,
+                "cancelled": status_at if status == Order.Status.CANCELLED else None, "updated": updated_at,
                 "door": int(Door.TRACKING),
             },
         )  # fmt: skip
