@@ -48,7 +48,7 @@ def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Rows, *, 
     """
     given = _given(model, columns, rows, key=())
     constants = _constants(model, given.fields)
-    cells = given.cells + [(field.column, cell_of(field)) for field, _value in constants]
+    cells = given.cells + _cells([field for field, _value in constants])
     extra = tuple(value for _field, value in constants)
     names = _quoted([*given.fields, *(field for field, _value in constants)])
     statement = f"COPY {_name(model._meta.db_table)} ({', '.join(names)}) FROM STDIN"
@@ -73,8 +73,8 @@ def upsert(
     Of several rows with one key the last counts. With `newest_by` the highest of these columns counts, a tie goes
     to the last, and an existing row yields only to one that is not lower.
 
-    Joins the caller's transaction, or makes its own. Encrypted columns take plain text (or bytes that `encrypt` made); columns that the model
-    derives from another one (hashes) come by themselves. Raises BadValue, IntegrityError.
+    Joins the caller's transaction, or makes its own. Encrypted columns take plain text (or bytes that `encrypt` made);
+    columns that the model derives from another one (hashes) come by themselves. Raises BadValue, IntegrityError.
     """
     connection = connections[using]
     keys = [_field(model, name) for name in key]
@@ -172,7 +172,7 @@ def _given(model: type[models.Model], columns: Sequence[str], rows: Rows, key: S
     if derived or sealed:
         rows = _completed(rows, derived, sealed, named_by)
     fields = fields + [field for field, _of, _make in derived]
-    return _Given(fields, [(field.column, cell_of(field)) for field in fields], rows)
+    return _Given(fields, _cells(fields), rows)
 
 
 def _completed(
@@ -220,22 +220,29 @@ def _touched(model: type[models.Model], fields: Sequence[Field]) -> list[Field]:
 
 
 def _stage_name(model: type[models.Model], fields: Sequence[Field]) -> str:
-    digest = hashlib.sha256(",".join(field.column for field in fields).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(",".join(_quoted(fields)).encode()).hexdigest()[:8]
     return f"stage_{model._meta.db_table}_{digest}"[-63:]
 
 
 def _make_stage(stage: str, fields: Sequence[Field], connection: Any) -> str:
     """Kept per connection: made by the first batch, emptied at every commit."""
-    columns = ", ".join(f"{_name(field.column)} {_type(field, connection)}" for field in fields)
+    columns = ", ".join(
+        f"{name} {_type(field, connection)}" for name, field in zip(_quoted(fields), fields, strict=True)
+    )
     return f"CREATE TEMP TABLE IF NOT EXISTS {stage} ({columns}) ON COMMIT DELETE ROWS"
 
 
 def _type(field: Field, connection: Any) -> str:
-    return field.rel_db_type(connection) if field.primary_key else field.db_type(connection) or "text"
+    kind = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
+    return kind or "text"
+
+
+def _cells(fields: Sequence[Field]) -> list[tuple[str, Cell]]:
+    return [(str(field.column), cell_of(field)) for field in fields]
 
 
 def _quoted(fields: Sequence[Field]) -> list[str]:
-    return [_name(field.column) for field in fields]
+    return [_name(str(field.column)) for field in fields]
 
 
 def _name(name: str) -> str:

@@ -33,7 +33,7 @@ class BadValue(ValueError):
     """A value that its column can't hold; `column` and `row` (1 is the first of the batch) say where."""
 
     def __init__(self, message: str, column: str = "", row: int | None = None) -> None:
-        where = ", ".join(filter(None, (column and f"column {column}", row and f"row {row}")))
+        where = ", ".join([f"column {column}"] * bool(column) + [f"row {row}"] * bool(row))
         super().__init__(f"{where}: {message}" if where else message)
         self.message, self.column, self.row = message, column, row
 

@@ -120,7 +120,8 @@ def _boolean(column: pl.Series, dtype: Any) -> pl.Series:
 
 
 def _instant(column: pl.Series, dtype: Any) -> pl.Series:
-    unit, zone = getattr(dtype, "time_unit", "us"), getattr(dtype, "time_zone", None)
+    unit: Any = getattr(dtype, "time_unit", "us")
+    zone = getattr(dtype, "time_zone", None)
     if zone is None:
         return column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit=unit, strict=True)
     read = column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit=unit, time_zone="UTC", strict=True)
