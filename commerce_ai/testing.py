@@ -27,6 +27,7 @@ from django.utils.module_loading import import_string
 
 from commerce_ai import registry
 from commerce_ai.learning.learner import Frames, Learner, Silent
+from commerce_ai.learning.params import describe_params
 from commerce_ai.plugin import Card, Health, Plugin
 from commerce_ai.shop.revision import refresher
 
@@ -77,8 +78,8 @@ class PluginContract:
             assert dataclasses.is_dataclass(learner.params)
             assert learner.params.__dataclass_params__.frozen, learner.name  # type: ignore[attr-defined]
             learner.params()
-            for each in dataclasses.fields(learner.params):
-                assert f"`{each.name}`" in (learner.params.__doc__ or "") or each.metadata.get("doc"), (
+            for each in describe_params(learner.params):
+                assert each.doc or f"`{each.name}`" in (learner.params.__doc__ or ""), (
                     f"{learner.name}: the hyper-parameter {each.name} is not documented"
                 )
 
@@ -115,7 +116,7 @@ class PluginContract:
             f"for name in {modules!r}:\n"
             "    if importlib.util.find_spec(name): importlib.import_module(name)\n"
             f"found = [name for name in {FORBIDDEN_WHEN_SERVING!r} if name in sys.modules]\n"
-            "sys.exit(' '.join(found))"
+            "sys.exit(' '.join(found) or 0)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
