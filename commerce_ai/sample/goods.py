@@ -51,7 +51,7 @@ def make_goods(rng: np.random.Generator, n: int, first_day: datetime) -> Goods:
     active = ~(spare & (rng.random(n) < 0.03))
     sold_out = spare & (rng.random(n) < 0.04)
     on_hand = np.where(sold_out, 0, 5 + rng.poisson(60, n))
-    age = timedelta(days=365) * rng.random(n)
+    age = (365 * rng.random(n)).tolist()
     products = pl.DataFrame(
         {
             "external_id": [f"P{each:05d}" for each in number + 1],
@@ -59,7 +59,7 @@ def make_goods(rng: np.random.Generator, n: int, first_day: datetime) -> Goods:
             "price": price.round(2),
             "cost": cost,
             "active": active,
-            "created_at": [first_day - each for each in age],
+            "created_at": [first_day - timedelta(days=each) for each in age],
         },
         schema_overrides={"created_at": pl.Datetime("us", "UTC")},
     )

@@ -147,7 +147,7 @@ def _events(views: pl.DataFrame, carts: pl.DataFrame, orders: pl.DataFrame) -> p
     """The tracking words for what happened, in order of time; `order` is set on completed orders only."""
     seen = pl.col("customer").is_not_null() & pl.col("logged_in")
     named = pl.when(seen).then(pl.col("customer")).alias("customer")
-    columns = ["visit", "anonymous_id", named, "product", "at"]
+    columns: list[str | pl.Expr] = ["visit", "anonymous_id", named, "product", "at"]
     none = pl.lit(None, pl.Int64)
     happened = [
         views.select(pl.lit("Product Viewed").alias("name"), *columns, none.alias("order")),

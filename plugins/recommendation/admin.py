@@ -31,6 +31,7 @@ from commerce_ai.learning.models import Run, Version
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Shop
 from plugins.recommendation import queries, service
+from plugins.recommendation.answers import Answer, Request
 from plugins.recommendation.assortment import Filters
 from plugins.recommendation.forms import AUTO, SLOT, SettingsForm, sources
 
@@ -189,11 +190,11 @@ def _coverage(shop: Shop) -> Card:
     return Card(_("Products known to it"), f"{100 * known / sellable:.0f} %", detail)
 
 
-def _look(shop: Shop, look: LookForm) -> service.Answer:
+def _look(shop: Shop, look: LookForm) -> Answer:
     """What this visitor would be shown now; nothing is kept of it."""
     asked = look.cleaned_data
     subject = Subject(asked["customer"] or None, asked["visitor"] or None, None, bool(asked["customer"]))
-    wanted = service.Request(
+    wanted = Request(
         placement=asked["placement"] or "home",
         filters=Filters(category=asked["category"]),
         products=(asked["product"],) if asked["product"] else (),

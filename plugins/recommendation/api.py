@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from commerce_ai.api.errors import ApiError, FieldError
 from commerce_ai.api.hot import Caller, hot
 from plugins.recommendation import service
+from plugins.recommendation.answers import Answer, Request
 from plugins.recommendation.assortment import Filters
-from plugins.recommendation.service import Answer
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=service.MOST_ITEMS)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
@@ -69,7 +69,7 @@ def recommendations(request: HttpRequest, caller: Caller, query: Recommendations
         raise _invalid("placement", _("There is no such placement. The placements are: %(known)s.") % {"known": known})
     if query.placement == "product" and not query.product_id:
         raise _invalid("product_id", _("The placement product needs the product_id of its page."))
-    wanted = service.Request(
+    wanted = Request(
         placement=query.placement,
         n=query.n,
         filters=query.filters(),
@@ -89,7 +89,7 @@ def recommendations(request: HttpRequest, caller: Caller, query: Recommendations
 )
 def similar(request: HttpRequest, caller: Caller, query: SimilarQuery, body: None) -> Answer:
     """What other customers met together with `product_id`, filled up from its category."""
-    wanted = service.Request(
+    wanted = Request(
         n=query.n,
         filters=query.filters(),
         exclude=tuple(query.exclude),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -103,31 +102,51 @@ class Assortment:
 
 
 class Range:
-    """A scorer's products in a catalogue: `places[i]` is where its product `i` stands there, -1 if nowhere."""
+    """A scorer's products in a catalogue.
+
+    `places[i]` is where the scorer's product `i` stands in the catalogue, `numbers[p]` the scorer's number of what
+    stands at `p`; -1 is nowhere. Ids of ours are integers; an artifact made from files has the shop's own, as text.
+    """
 
     def __init__(
-        self, assortment: Assortment, key: Any, product_ids: npt.NDArray[Any], places: Indexes | None = None
+        self, assortment: Assortment, key: Any, product_ids: npt.NDArray[Any], old: Range | None = None
     ) -> None:
         self.assortment, self.key, self.product_ids = assortment, key, product_ids
-        self.places: Indexes = assortment.catalogue.index_of(product_ids) if places is None else places
+        self.places, self.numbers = (old.places, old.numbers) if old else self._stand()
         self._known = bool((self.places >= 0).all())
 
+    def _stand(self) -> tuple[Indexes, npt.NDArray[np.int32]]:
+        catalogue, ids = self.assortment.catalogue, self.product_ids
+        text = ids.dtype.kind in "US"
+        places = catalogue.index_of_external(ids.tolist()) if text else catalogue.index_of(ids)
+        there = np.flatnonzero(places >= 0)
+        numbers = np.full(self.assortment.items, -1, dtype=np.int32)
+        numbers[places[there]] = there
+        return places, numbers
+
     def over(self, assortment: Assortment) -> Range:
-        return Range(assortment, self.key, self.product_ids, self.places)
+        return Range(assortment, self.key, self.product_ids, self)
 
     def mask(self, filters: Filters = EVERYTHING) -> Mask:
         """Over the scorer's products: those that may be shown."""
         return self.assortment._kept((self.key, filters), lambda: self._carry(self.assortment.mask(filters)))
 
-    def without(self, mask: Mask, items: Iterable[int] | npt.NDArray[Any]) -> Mask:
-        """`mask` less some of the scorer's products (-1 is nobody)."""
-        left_out = np.asarray(items, dtype=np.int64)
-        left_out = left_out[left_out >= 0]
-        if not len(left_out):
+    def mask_without(self, filters: Filters, places: Indexes) -> Mask:
+        """`mask` less what stands at these places of the catalogue."""
+        mask = self.mask(filters)
+        numbers = self.numbers_of(places)
+        if not len(numbers):
             return mask
         copy = mask.copy()
-        copy[left_out] = False
+        copy[numbers] = False
         return copy
+
+    def numbers_of(self, places: Indexes) -> npt.NDArray[np.int32]:
+        """The scorer's numbers of what stands at these places, without those that it does not know."""
+        if not len(places):
+            return np.empty(0, np.int32)
+        numbers = self.numbers[places]
+        return numbers[numbers >= 0]
 
     def _carry(self, mask: Mask) -> Mask:
         if not len(mask):

@@ -24,7 +24,8 @@ from commerce_ai.learning.live import live
 from commerce_ai.shop.catalogue import catalogue_of
 from commerce_ai.shop.revision import Warm
 from plugins.recommendation import queries
-from plugins.recommendation.assortment import EVERYTHING, Assortment, Filters
+from plugins.recommendation.answers import Answer, Item, Reason, Request
+from plugins.recommendation.assortment import Assortment
 from plugins.recommendation.forms import AUTO, SLOT
 from plugins.recommendation.sources import BESTSELLERS, NEWEST, POPULARITY, Pick, Visit, Wish, fill, fill_similar
 
@@ -33,57 +34,8 @@ PLACEMENTS = ("home", "category", "product", "cart", "search", "email")
 MOST_ITEMS = 100
 MOST_CONTEXT = 50
 MOST_CUSTOMER_IDS = 100_000
+NO_PLACES, NO_INSTANTS = np.empty(0, np.int64), np.empty(0, np.float64)
 NO_WISH = {"Product Removed", "Product Removed from Wishlist"}
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for. `n`, `exclude_purchased`: None is as the shop has set it. Products by their external ids.
-
-    `products` are those of the page (placement product) or in the cart (placement cart).
-    """
-
-    placement: str = "home"
-    n: int | None = None
-    filters: Filters = EVERYTHING
-    products: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    exclude_purchased: bool | None = None
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why a product is shown: `code` for programs, `text` for people, `params` what the text names."""
-
-    code: str
-    text: str
-    params: dict[str, str] = {}
-
-
-class Item(msgspec.Struct, frozen=True):
-    """One product of an answer. `price` is in the shop's currency, `position` counts from 1."""
-
-    product_id: str
-    title: str
-    price: str | None
-    image_url: str
-    url: str
-    position: int
-    source: str
-    reason: Reason | None
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """Products, best first. Send `decision_id` back with the events that follow, so that their success is counted.
-
-    `version` names the version that chose; with `fallback` none did, and `fallback_reason` says why. `stored` is
-    false when the decision could not be kept.
-    """
-
-    items: list[Item]
-    decision_id: str
-    version: str | None
-    fallback: bool
-    fallback_reason: str
-    stored: bool = True
 
 
 class UnknownProduct(LookupError):
@@ -93,8 +45,9 @@ class UnknownProduct(LookupError):
 def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True) -> Answer:
     """Products for `subject` (an api `Subject`). With `keep` false no decision is stored: a look from the console."""
     started = time.perf_counter()
-    wish, settings = _wish(shop_id, subject, request)
+    settings = registry.settings_for(shop_id, PLUGIN)
     versions = in_turn(shop_id, settings)
+    wish = _wish(shop_id, subject, request, settings, versions)
     if request.placement == "product" and len(wish.visit.context):
         fill_similar(wish, versions, int(wish.visit.context[-1]))
     fill(wish, versions, lambda: bestsellers(shop_id))
@@ -105,13 +58,13 @@ def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, ke
     """What goes with one product, filled up from its category, then from everywhere. Raises `UnknownProduct`."""
     started = time.perf_counter()
     request = msgspec.structs.replace(request, products=(product_id,))
-    wish, settings = _wish(shop_id, subject, request)
-    catalogue = wish.assortment.catalogue
-    place = int(catalogue.index_of_external([product_id])[0])
-    if place < 0:
-        raise UnknownProduct(product_id)
+    settings = registry.settings_for(shop_id, PLUGIN)
     versions = in_turn(shop_id, settings)
-    fill_similar(wish, versions, int(catalogue.id[place]))
+    wish = _wish(shop_id, subject, request, settings, versions)
+    if not len(wish.visit.context):
+        raise UnknownProduct(product_id)
+    catalogue, place = wish.assortment.catalogue, int(wish.visit.context[0])
+    fill_similar(wish, versions, place)
     category = catalogue.categories[catalogue.category[place]]
     if not wish.filters.category and category:
         near = replace(wish, filters=msgspec.structs.replace(wish.filters, category=category))
@@ -160,26 +113,23 @@ _bestsellers: Warm[tuple[float, Any]] = Warm(
 )
 
 
-def _wish(shop_id: int, subject: Any, request: Request) -> tuple[Wish, Any]:
-    settings = registry.settings_for(shop_id, PLUGIN)
+def _wish(shop_id: int, subject: Any, request: Request, settings: Any, versions: Sequence[Any]) -> Wish:
     assortment = assortment_of(shop_id)
     catalogue = assortment.catalogue
-    context = catalogue.index_of_external(list(request.products[:MOST_CONTEXT])) if request.products else ()
-    context = [place for place in context if place >= 0]
-    excluded = catalogue.index_of_external(list(request.exclude)) if request.exclude else ()
-    hide = settings.exclude_purchased if request.exclude_purchased is None else request.exclude_purchased
-    wish = Wish(
+    context = catalogue.index_of_external(list(request.products[:MOST_CONTEXT])) if request.products else NO_PLACES
+    context = context[context >= 0]
+    excluded = catalogue.index_of_external(list(request.exclude)) if request.exclude else NO_PLACES
+    return Wish(
         n=min(request.n or settings.items, MOST_ITEMS),
         assortment=assortment,
         filters=request.filters,
-        visit=_visit(shop_id, subject, catalogue.id[context] if context else np.empty(0, np.int64)),
-        hide_seen=hide,
-        hidden={int(place) for place in (*excluded, *context) if place >= 0},
+        visit=_visit(shop_id, subject, catalogue, context, versions),
+        hide_seen=settings.exclude_purchased if request.exclude_purchased is None else request.exclude_purchased,
+        hidden={place for place in (*excluded.tolist(), *context.tolist()) if place >= 0},
     )
-    return wish, settings
 
 
-def _visit(shop_id: int, subject: Any, context: Any) -> Visit:
+def _visit(shop_id: int, subject: Any, catalogue: Any, context: Any, versions: Sequence[Any]) -> Visit:
     """What is known of the visitor without looking into Postgres: the last product events, oldest first."""
     customer = subject.customer_external_id if subject.proven else None
     events = []
@@ -191,16 +141,26 @@ def _visit(shop_id: int, subject: Any, context: Any) -> Visit:
             continue
         latest.pop(event.product_id, None)  # moves to the end: a product counts where it was met last
         latest[event.product_id] = event.at.timestamp()
+    recent, recent_at = NO_PLACES, NO_INSTANTS
+    if latest:
+        recent, recent_at = catalogue.index_of(list(latest)), np.array(list(latest.values()))
+        recent, recent_at = recent[recent >= 0], recent_at[recent >= 0]
     return Visit(
-        customer_id=customer_id_of(shop_id, customer) if customer else None,
-        recent=np.fromiter(latest, np.int64, len(latest)),
-        recent_at=np.fromiter(latest.values(), np.float64, len(latest)),
+        customer_id=customer_id_of(shop_id, customer, versions) if customer else None,
+        customer_external_id=customer,
+        recent=recent,
+        recent_at=recent_at,
         context=context,
     )
 
 
-def customer_id_of(shop_id: int, external_id: str) -> int | None:
-    """Our id of a customer. Read once a process; that there is none is believed for a minute."""
+def customer_id_of(shop_id: int, external_id: str, versions: Sequence[Any]) -> int | None:
+    """Our id of a customer: from an artifact that carries it, else read once (that there is none, once a minute)."""
+    for version in versions:
+        find = getattr(version.scorer, "customer_index_of", None)
+        index = find(external_id) if find else None
+        if index is not None and version.scorer.customer_ids.dtype.kind not in "US":
+            return int(version.scorer.customer_ids[index])
     now = time.monotonic()
     known, until = _customer_ids.get((shop_id, external_id), (None, 0.0))
     if until < now:

@@ -30,10 +30,11 @@ class Visit:
     """Who is asking, and what they did lately.
 
     `context` are the products of the page or the cart, `recent` those met lately, oldest first, with their instants
-    (`recent_at`, Unix seconds): ids of ours. A `customer_id` is given only for a proven customer.
+    (`recent_at`, Unix seconds): places in the catalogue. A customer is named only where that is proven.
     """
 
     customer_id: int | None = None
+    customer_external_id: str | None = None
     recent: Indexes = field(default_factory=lambda: np.empty(0, np.int64))
     recent_at: Indexes = field(default_factory=lambda: np.empty(0, np.float64))
     context: Indexes = field(default_factory=lambda: np.empty(0, np.int64))
@@ -87,13 +88,13 @@ def fill(wish: Wish, versions: Sequence[Any], bestsellers: Callable[[], Indexes]
     fill_without_versions(wish, bestsellers)
 
 
-def fill_similar(wish: Wish, versions: Sequence[Any], product_id: int) -> None:
-    """Fill with what goes with one product, as far as the versions know."""
+def fill_similar(wish: Wish, versions: Sequence[Any], place: int) -> None:
+    """Fill with what goes with the product at a place, as far as the versions know."""
     for version in versions:
         if wish.missing <= 0:
             return
         if hasattr(version.scorer, "similar"):
-            _try(wish, version, lambda wish, version: _similar(wish, version, product_id))
+            _try(wish, version, lambda wish, version: _similar(wish, version, place))
 
 
 def fill_without_versions(wish: Wish, bestsellers: Callable[[], Indexes]) -> None:
@@ -133,8 +134,8 @@ def _try(wish: Wish, version: Any, ask: Callable[[Wish, Any], list[Pick]]) -> No
 def _ask(wish: Wish, version: Any) -> list[Pick]:
     scorer, span, visit = version.scorer, _span(wish, version), wish.visit
     customer = _customer(scorer, visit)
-    history = session_of(version, visit, customer)
-    mask = span.without(span.mask(wish.filters), _numbers(wish, scorer, wish.left_out()))
+    history = session_of(version, span, visit, customer)
+    mask = span.mask_without(wish.filters, wish.left_out())
     found = scorer.candidates(customer, history, wish.missing, mask, remove_seen=wish.hide_seen)
     if wish.hide_seen and customer is not None:
         # What the customer bought is hidden from the sources after this one, too.
@@ -150,16 +151,15 @@ def _ask(wish: Wish, version: Any) -> list[Pick]:
     return picks
 
 
-def _similar(wish: Wish, version: Any, product_id: int) -> list[Pick]:
+def _similar(wish: Wish, version: Any, place: int) -> list[Pick]:
     scorer, span = version.scorer, _span(wish, version)
-    index = int(scorer.index_of(np.array([product_id]))[0])
-    if index < 0:
+    number = int(span.numbers[place])
+    if number < 0:
         return []
-    mask = span.without(span.mask(wish.filters), _numbers(wish, scorer, wish.left_out()))
-    indexes, scores = scorer.similar(index, wish.missing, mask)
-    source, because = getattr(scorer, "source", version.learner.name), int(span.places[index])
+    indexes, scores = scorer.similar(number, wish.missing, span.mask_without(wish.filters, wish.left_out()))
+    source = getattr(scorer, "source", version.learner.name)
     return [
-        Pick(int(span.places[each]), source, score, because, "context")
+        Pick(int(span.places[each]), source, score, place, "context")
         for each, score in zip(np.asarray(indexes).tolist(), np.asarray(scores).tolist(), strict=True)
     ]
 
@@ -179,7 +179,7 @@ def _ask_by_frames(wish: Wish, version: Any) -> list[Pick]:
     ]
 
 
-def session_of(version: Any, visit: Visit, customer: int | None) -> Indexes:
+def session_of(version: Any, span: Range, visit: Visit, customer: int | None) -> Indexes:
     """The scorer's numbers of what was met lately and on this page, oldest first.
 
     For a customer whom the version knows, only what happened after it was trained: the rest is in its history.
@@ -187,8 +187,7 @@ def session_of(version: Any, visit: Visit, customer: int | None) -> Indexes:
     recent = visit.recent
     if customer is not None and isinstance(version.trained_until, datetime):
         recent = recent[visit.recent_at >= version.trained_until.timestamp()]
-    indexes = version.scorer.index_of(np.concatenate([recent, visit.context]))
-    return indexes[indexes >= 0]
+    return span.numbers_of(np.concatenate([recent, visit.context]))
 
 
 def _reasons(
@@ -197,15 +196,13 @@ def _reasons(
     """For each product the place of the one that speaks most for it, and how the visitor met that."""
     if not len(indexes) or (customer is None and not len(history)):
         return [(-1, "")] * len(indexes)
-    reasons = scorer.because(history, indexes, customer)
-    in_context = set(visit.context.tolist())
-    in_visit = set(np.asarray(history).tolist())
+    in_context, in_visit = set(visit.context.tolist()), set(history.tolist())
     told = []
-    for reason in np.asarray(reasons).tolist():
+    for reason in np.asarray(scorer.because(history, indexes, customer)).tolist():
         place = int(span.places[reason]) if reason >= 0 else -1
         if place < 0:  # none, or a product that is no longer there
             told.append((-1, ""))
-        elif int(scorer.product_ids[reason]) in in_context:
+        elif place in in_context:
             told.append((place, "context"))
         else:
             told.append((place, "visit" if reason in in_visit else "history"))
@@ -213,13 +210,11 @@ def _reasons(
 
 
 def _customer(scorer: Any, visit: Visit) -> int | None:
-    """The scorer's number of a proven customer."""
-    return None if visit.customer_id is None else scorer.customer_index(visit.customer_id)
+    """The scorer's number of a proven customer; an artifact made from files knows the shop's own ids."""
+    text = scorer.customer_ids.dtype.kind in "US"
+    name = visit.customer_external_id if text else visit.customer_id
+    return None if name is None else scorer.customer_index(name)
 
 
 def _span(wish: Wish, version: Any) -> Range:
     return wish.assortment.range(version.version_id, version.scorer.product_ids)
-
-
-def _numbers(wish: Wish, scorer: Any, places: Indexes) -> Indexes:
-    return scorer.index_of(wish.assortment.catalogue.id[places]) if len(places) else places

@@ -12,7 +12,8 @@ from commerce_ai.decisions.models import Decision
 from commerce_ai.learning.models import Run
 from commerce_ai.shop.models import Customer, Event, Order, Shop, ShopMember
 from commerce_ai.shop.revision import refresher
-from plugins.recommendation.service import Request, recommend
+from plugins.recommendation.answers import Request
+from plugins.recommendation.service import recommend
 from tests.recommendation.conftest import COLLABORATIVE, POPULARITY
 from tests.recommendation.test_service import STRANGER
 

@@ -17,8 +17,9 @@ from commerce_ai.ingest import visitors
 from commerce_ai.shop.models import Order, Product, StockLevel
 from commerce_ai.shop.revision import bump, refresher
 from plugins.recommendation import service
+from plugins.recommendation.answers import Request
 from plugins.recommendation.assortment import Filters
-from plugins.recommendation.service import PLACEMENTS, Request, recommend, similar
+from plugins.recommendation.service import PLACEMENTS, recommend, similar
 from tests.recommendation.conftest import COLLABORATIVE, POPULARITY
 
 STRANGER = Subject()
