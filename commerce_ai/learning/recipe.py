@@ -24,11 +24,12 @@ class Recipe:
     learner: Learner
     params: Any
     seed: int = 0
+    artifact: str = ""  # fingerprint of the files, where they came ready-made from the lab
 
     @property
     def fingerprint(self) -> str:
         """Equal for equal learners, parameters (defaults written out) and seeds."""
-        said = [self.learner.name, params_json(self.params), self.seed]
+        said = [self.learner.name, params_json(self.params), self.seed, *([self.artifact] if self.artifact else [])]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -38,12 +38,12 @@ class RunReport:
         self.at(self.stage if stage is None else stage, self.share if progress is None else progress)
         self.points(step, scalars)
 
-    def at(self, stage: str, share: float) -> None:
+    def at(self, stage: str, share: float, write: bool = False) -> None:
         """Say the stage and the share of the whole. Raises `Cancelled` when the run is to stop."""
         self.stage, self.share = stage, min(max(share, 0.0), 1.0)
         if self._watcher is not None:
             self._watcher(self.stage, self.share)
-        if time.monotonic() - self._written_at >= EVERY_S:
+        if write or time.monotonic() - self._written_at >= EVERY_S:
             self.write()
 
     def points(self, step: int | None, scalars: dict[str, float]) -> None:
@@ -91,7 +91,7 @@ class Part:
         self._whole, self._name, self._start, self._end = whole, name, start, end
         self._inner = ""
         self._share = 0.0
-        whole.at(name, start)
+        whole.at(name, start, write=True)  # a fit may say nothing for long: until then this is what stands there
 
     def __call__(
         self, *, stage: str | None = None, progress: float | None = None, step: int | None = None, **scalars: float

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def train(run: Run, report: RunReport) -> Version:
             folder = Path(scratch) / "final"
             refit(trial, frames, folder, report.part("refit", 0.60, 0.95))
         report.say(verdict.reason)
-        report.at("version", 0.95)
+        report.at("version", 0.95, write=True)
         new = versions.NewVersion(
             run.shop, recipe, trial.evaluation, verdict.live, verdict.reason, words_of(verdict, trial), window,
             folder, judged_against=row.pk if row else None, run=run, by=run.requested_by,
@@ -76,12 +77,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Incumbent:
-    """The live version for the gate; without a `recipe` (adopted from the lab) its artifact is judged as it is."""
+    """The live version for the gate; where it came from the lab, its files and since when it is here."""
 
-    learner: Learner
-    recipe: Recipe | None
+    recipe: Recipe
     last_score: float | None
-    artifact: Callable[[], Path]
+    artifact: Callable[[], Path] | None = None
+    adopted_at: datetime | None = None
 
 
 def try_recipe(recipe: Recipe, split: Split, folder: Path, report: Report) -> Trial:
@@ -107,27 +108,31 @@ def judge(
     metric = trial.recipe.learner.metric
     if live is None:
         return gate.judge(metric, trial.evaluation)
-    if live.recipe is not None and live.recipe.fingerprint == trial.recipe.fingerprint:
+    if live.recipe.fingerprint == trial.recipe.fingerprint:
         return gate.judge(metric, trial.evaluation, refresh=True, last_score=live.last_score)
     try:
         theirs = evaluate_incumbent(live, trial, split, folder, report, read)
         return gate.judge(metric, trial.evaluation, live=theirs)
     except (Incomparable, NotEnoughData, ValueError) as error:
-        said = _("It can't be compared with the live %(learner)s: %(why)s") % {
-            "learner": live.learner.name,
-            "why": error,
-        }
-        return gate.Verdict(False, said, live.learner.name, 0.0, 0.0, (0.0, 0.0))
+        name = live.recipe.learner.name
+        said = _("It can't be compared with the live %(learner)s: %(why)s") % {"learner": name, "why": error}
+        return gate.Verdict(False, said, name, 0.0, 0.0, (0.0, 0.0))
 
 
 def evaluate_incumbent(
     live: Incumbent, trial: Trial, split: Split, folder: Path, report: Report, read: Callable[[Learner], Frames]
 ) -> Evaluation:
-    """The live recipe, refitted on the candidate's training rows, on the candidate's test rows."""
-    if live.learner.name != trial.recipe.learner.name:
-        split = _split_for(live.learner, split, read)
-    if live.recipe is None:
-        return live.learner.evaluate(live.learner.load(live.artifact()), split.test)
+    """The live recipe, refitted on the candidate's training rows, on the candidate's test rows.
+
+    What came ready-made from the lab is judged as it is, but only on rows that are later than it: older ones may
+    be among those that it learned from.
+    """
+    learner = live.recipe.learner
+    if learner.name != trial.recipe.learner.name:
+        split = _split_for(learner, split, read)
+    test_from = split.cuts.get("test_from")
+    if live.artifact and live.adopted_at and isinstance(test_from, datetime) and test_from >= live.adopted_at:
+        return learner.evaluate(learner.load(live.artifact()), split.test)
     return try_recipe(live.recipe, split, folder, report).evaluation
 
 
@@ -156,9 +161,8 @@ def incumbent(row: Version | None, report: RunReport | None = None) -> Incumbent
     if row is None:
         return None
     try:
-        theirs = registry.learner(row.learner)
         # Read anew, with today's defaults: a parameter that came since then does not make a refresh a new recipe.
-        recipe = None if row.origin == Version.Origin.LAB else recipe_of(theirs, row.params, row.seed)
+        recipe = recipe_of(registry.learner(row.learner), row.params, row.seed)
     except (registry.Unknown, ParamError) as error:
         if report is not None:
             report.say(
@@ -166,8 +170,11 @@ def incumbent(row: Version | None, report: RunReport | None = None) -> Incumbent
                 "warning",
             )
         return None
-    score = row.metrics.get(theirs.metric.name)
-    return Incumbent(theirs, recipe, score, lambda: artifacts.fetch(row))
+    score = row.metrics.get(recipe.learner.metric.name)
+    if row.origin == Version.Origin.LAB:
+        recipe = replace(recipe, artifact=row.manifest)
+        return Incumbent(recipe, score, lambda: artifacts.fetch(row), row.created_at)
+    return Incumbent(recipe, score)
 
 
 def note_origins(run: Run, frames: Frames) -> None:
@@ -204,7 +211,7 @@ def _split_for(learner: Learner, split: Split, read: Callable[[Learner], Frames]
 
 def _published(version: Version, report: RunReport) -> Version:
     if version.state == Version.State.LIVE and version.published_at is None:
-        report.at("publish", 0.96)
+        report.at("publish", 0.96, write=True)
         versions.publish(version)
         version.refresh_from_db()
     return version

@@ -40,7 +40,7 @@ class NewVersion:
     accepted: bool
     reason: str
     verdict: Mapping[str, Any]
-    window: Window
+    window: Window | None  # of the facts it learned from; None where that is not known
     folder: Path
     judged_against: int | None = None  # the version that was live when the gate decided
     run: Run | None = None
@@ -69,7 +69,8 @@ def make(new: NewVersion) -> Version:
         recipe=recipe.fingerprint, origin=new.origin, run=new.run, exclusive_key=key_of(learner.slot, learner.name),
         state=Version.State.CANDIDATE if new.accepted else Version.State.REJECTED, reason=new.reason,
         metrics=plain(new.evaluation.metrics), baseline=plain(new.evaluation.baseline), verdict=plain(new.verdict),
-        trained_from=new.window.start, trained_until=new.window.end, changed_by=new.by,
+        changed_by=new.by, trained_from=new.window.start if new.window else None,
+        trained_until=new.window.end if new.window else None,
     )  # fmt: skip
     artifacts.store(version, new.folder)
     _let_old_files_go(version)

@@ -66,7 +66,7 @@ class Toy(Learner):
         done = json.loads((kept / "epoch.json").read_text()) if kept and (kept / "epoch.json").exists() else []
         resumed = len(done)
         for epoch in range(resumed, params.epochs):
-            if epoch == params.die_at and (params.die_always or not resumed):
+            if validation and epoch == params.die_at and (params.die_always or not resumed):
                 print("the toy kills itself", flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(params.pause_s)
