@@ -23,7 +23,7 @@ for name in ("DATABASE_URL", "REDIS_URL"):
 site.install(Path(os.environ["COMMERCE_AI_VAR"]))
 
 from commerce_ai.settings import *  # noqa: E402, F403
-from commerce_ai.settings import DATABASES  # noqa: E402
+from commerce_ai.settings import DATABASES, STATIC_ROOT  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
@@ -32,3 +32,4 @@ STORAGES = {
 }
 ALLOWED_HOSTS = ["*"]
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)

@@ -36,10 +36,10 @@ class Acme(Plugin):
 """
 
 
-def test_a_good_one_joins_and_is_not_tried_twice(announce, monkeypatch):
+def test_a_good_one_joins_and_is_not_tried_twice(announce, monkeypatch, tmp_path):
     assert [(each.name, each.error) for each in announce(GOOD.format(core=">=1,<2"))] == [("acme", None)]
     monkeypatch.setattr(plugin, "_try", lambda module: pytest.fail("tried again although nothing changed"))
-    announce(GOOD.format(core=">=1,<2"))
+    assert plugin.discover(tmp_path / "var")[0].error is None
 
 
 @pytest.mark.parametrize(
