@@ -210,6 +210,7 @@ class ShopInline(Scoped, TabularInline):
 
     form = ShopForm
     extra = 0
+    ordering = ("-pk",)
     tab = True
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.console.filters import during, during_id
+from commerce_ai.console.filters import during, during_id, one_of
 from commerce_ai.console.money import money_column
 from commerce_ai.console.shop_admin import ShopAdmin, ShopInline, ShownAdmin
 from commerce_ai.shop.models import (
@@ -22,13 +22,14 @@ from commerce_ai.shop.models import (
     Shipment,
 )
 
+KINDS = ("track", "page", "screen", "identify", "group", "alias")
 PURCHASES = _("They come with the first order: by tracking, through the API or from a file.")
 
 
 @admin.register(Event)
 class EventAdmin(ShownAdmin):
     list_display = ("name", "received_at", "anonymous_id", "customer", "product", "platform", "decision_id")
-    list_filter = (during_id(), "kind")
+    list_filter = (during_id(), one_of("kind", _("kind"), KINDS))
     search_fields = ("anonymous_id__exact",)
     search_help_text = _("A whole anonymous id.")
     ordering = ("-id",)

@@ -49,6 +49,13 @@ class PageAdmin(ShownAdmin):
             raise Http404
         return found
 
+    def shown(self, request: HttpRequest, object_id: Any) -> Any:
+        """The row for a page that only shows it."""
+        found = self.row(request, object_id)
+        if request.method == "POST":
+            raise PermissionDenied
+        return found
+
     def show(self, request: HttpRequest, template: str, context: dict[str, Any], row: Any = None) -> HttpResponse:
         return render(request, template, {"opts": self.opts, "original": row, "media": self.media, **context})
 
@@ -105,7 +112,7 @@ class RunAdmin(PageAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        run = self.row(request, object_id)
+        run = self.shown(request, object_id)
         return self.show(request, "console/run.html", run_pages.context(request, run), run)
 
     def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -158,7 +165,7 @@ class VersionAdmin(PageAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        version = self.row(request, object_id)
+        version = self.shown(request, object_id)
         return self.show(request, "console/version.html", versions.context(request, version), version)
 
     def promote_view(self, request: HttpRequest, object_id: int) -> HttpResponse:

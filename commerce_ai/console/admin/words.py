@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.console.filters import during
+from commerce_ai.console.filters import during, one_of
 from commerce_ai.console.shop_admin import ShopAdmin, ShopInline
 from commerce_ai.shop.models import Article, Conversation, Label, Mention, Message, Review
 
@@ -14,7 +14,7 @@ from commerce_ai.shop.models import Article, Conversation, Label, Mention, Messa
 @admin.register(Review)
 class ReviewAdmin(ShopAdmin):
     list_display = ("product", "rating", "title", "language", "status", "verified", "at", "source")
-    list_filter = ("status", "rating", "verified", during("at"))
+    list_filter = ("status", one_of("rating", _("rating"), range(1, 6)), "verified", during("at"))
     search_fields = ("external_id__startswith",)
     ordering = ("-id",)
     next_step = _("No reviews yet. Load them from a file:")

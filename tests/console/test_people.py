@@ -1,0 +1,106 @@
+"""Contact data: masked, shown on request, and who looked is written down. Members: invited, changed, the last owner stays."""
+
+from __future__ import annotations
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import authenticate, get_user_model
+from django.urls import reverse
+
+from commerce_ai.shop.models import Customer, ShopMember
+from tests.factories import CustomerFactory, ShopMemberFactory, UserFactory
+
+User = get_user_model()
+
+
+def customer_of(shop):
+    return CustomerFactory(
+        shop=shop, email="ada@example.org", phone="+49 30 123456", name="Ada Example", address="Street 1"
+    )
+
+
+def test_contact_data_is_masked_in_list_and_row(owner, shop):
+    customer = customer_of(shop)
+    for address in ("admin:shop_customer_changelist", "admin:shop_customer_change"):
+        args = [customer.pk] if address.endswith("change") else []
+        page = owner.get(reverse(address, args=args)).content.decode()
+        assert not any(word in page for word in ("ada@example.org", "Ada Example", "123456", "Street 1"))
+    assert "••••••" in page
+
+
+def test_saving_a_customer_keeps_what_is_masked(owner, shop):
+    customer = customer_of(shop)
+    address = reverse("admin:shop_customer_change", args=[customer.pk])
+    page = owner.get(address)
+    sent = {name: "" if value is None else value for name, value in page.context["adminform"].form.initial.items()}
+    for formset in page.context["inline_admin_formsets"]:
+        sent |= {f"{formset.formset.prefix}-{field}": 0 for field in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    sent |= {"country": "FR", "attributes": "{}"}
+    assert owner.post(address, sent).status_code == 302
+    kept = Customer.objects.of(shop).get(pk=customer.pk)
+    assert (kept.country, kept.email, kept.email_hash) == ("FR", "ada@example.org", customer.email_hash)
+
+
+def test_looking_at_contact_data_is_written_down(owner, shop):
+    customer = customer_of(shop)
+    address = reverse("admin:shop_customer_contact", args=[customer.pk])
+    assert owner.get(address).status_code == 405
+    answer = owner.post(address)
+    assert "ada@example.org" in answer.content.decode() and "no-store" in answer["Cache-Control"]
+    assert LogEntry.objects.get().get_change_message() == "Looked at the contact data."
+
+
+def test_an_analyst_does_not_look(sign_in, shop):
+    assert (
+        sign_in("analyst").post(reverse("admin:shop_customer_contact", args=[customer_of(shop).pk])).status_code == 403
+    )
+
+
+def test_customers_are_found_by_address_and_number(owner, shop):
+    customer = customer_of(shop)
+    CustomerFactory(shop=shop)
+    for term in (" ADA@example.org", "+49 30 123456", customer.external_id):
+        listed = owner.get(reverse("admin:shop_customer_changelist"), {"q": term}).context["cl"].result_list
+        assert [each.pk for each in listed] == [customer.pk], term
+
+
+def test_a_new_member_gets_an_account_and_a_password_shown_once(owner, shop, client):
+    sent = {"username": "grace", "email": "grace@example.org", "role": "operator"}
+    answer = owner.post(reverse("admin:shop_shopmember_add"), sent)
+    (_name, password) = answer.context["texts"][1]
+    assert "no-store" in answer["Cache-Control"] and password in answer.content.decode()
+    user = authenticate(username="grace", password=password)
+    assert user.is_staff and not user.is_superuser
+    assert ShopMember.objects.of(shop).get(user=user).role == "operator"
+    assert password not in owner.get(reverse("admin:shop_shopmember_changelist")).content.decode()
+
+
+def test_an_account_that_is_there_joins_and_keeps_its_password(owner, shop, other):
+    user = UserFactory(username="grace")
+    ShopMemberFactory(shop=other, user=user, role="owner")
+    answer = owner.post(reverse("admin:shop_shopmember_add"), {"username": "grace", "role": "analyst"})
+    assert answer.status_code == 302
+    assert ShopMember.objects.of(shop).get(user=user).role == "analyst"
+    assert authenticate(username="grace", password="secret") == user
+    again = owner.post(reverse("admin:shop_shopmember_add"), {"username": "grace", "role": "owner"})
+    assert "username" in again.context["adminform"].form.errors
+
+
+def test_the_last_owner_stays(owner, shop):
+    me = ShopMember.objects.of(shop).get(user=owner.user)
+    owner.post(reverse("admin:shop_shopmember_change", args=[me.pk]), {"role": "analyst"})
+    assert owner.post(reverse("admin:shop_shopmember_delete", args=[me.pk]), {"post": "yes"}).status_code == 403
+    me.refresh_from_db()
+    assert me.role == "owner"
+    second = ShopMemberFactory(shop=shop, role="owner")
+    owner.post(reverse("admin:shop_shopmember_change", args=[second.pk]), {"role": "analyst"})
+    second.refresh_from_db()
+    assert second.role == "analyst"
+
+
+def test_an_owner_changes_their_shop_only(owner, shop, other):
+    sent = {"name": "Renamed", "currency": "EUR", "timezone": "Europe/Paris", "country": "FR"}
+    assert owner.post(reverse("admin:shop_shop_change", args=[shop.pk]), sent).status_code == 302
+    assert owner.post(reverse("admin:shop_shop_change", args=[other.pk]), sent).status_code == 404
+    shop.refresh_from_db()
+    assert (shop.name, shop.timezone) == ("Renamed", "Europe/Paris")
+    assert owner.get(reverse("admin:shop_shop_add")).status_code == 403
