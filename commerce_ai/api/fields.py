@@ -10,6 +10,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from commerce_ai.shop.models.columns import COUNTRY
+
 
 class OutsideSerializer(serializers.Serializer[Any]):
     """A row. A field that there is not is an error: it would be lost in silence."""
@@ -50,8 +52,17 @@ class MoneyField(serializers.DecimalField):
 class QuantityField(serializers.DecimalField):
     """Pieces, kilograms, metres: a number with at most three decimals."""
 
-    def __init__(self, **options: Any) -> None:
+    default_error_messages = {"too_small": _("This must be at least {least}.")}
+
+    def __init__(self, *, least: str | None = None, **options: Any) -> None:
         super().__init__(max_digits=14, decimal_places=3, **options)
+        self.least = Decimal(least) if least else None
+
+    def validate_precision(self, value: Decimal) -> Decimal:
+        value = super().validate_precision(value)
+        if self.least is not None and value < self.least:
+            self.fail("too_small", least=self.least)
+        return value
 
     def to_representation(self, value: Any) -> Any:
         if value is None:
@@ -72,11 +83,19 @@ class ObjectField(serializers.JSONField):
         return data
 
 
-class CountryField(serializers.RegexField):
+class CountryField(serializers.CharField):
     """ISO 3166 alpha-2, or empty."""
 
+    default_error_messages = {"invalid": COUNTRY.message}
+
     def __init__(self, **options: Any) -> None:
-        super().__init__(r"^([A-Z]{2})?\Z", allow_blank=True, **options)
+        super().__init__(allow_blank=True, max_length=2, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if text and not COUNTRY.regex.match(text):
+            self.fail("invalid")
+        return text
 
 
 class CurrencyField(serializers.RegexField):

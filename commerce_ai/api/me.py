@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -59,7 +60,7 @@ class DecisionShown(msgspec.Struct):
     reasons: list[Any]
     flags: list[str]
     latency_ms: float | None
-    made_at: Any
+    made_at: datetime
 
 
 @hot(scope="decide", answer=DecisionShown, summary=_("One decision"), tag="decisions")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -31,7 +30,7 @@ class LineSerializer(OutsideSerializer):
     product_id = OutsideId("product", allow_null=True, default=None)
     sku = serializers.CharField(allow_blank=True, default="", max_length=255)
     title = serializers.CharField(allow_blank=True, default="", max_length=500)
-    quantity = QuantityField(min_value=Decimal("0.001"))
+    quantity = QuantityField(least="0.001")
     unit_price = MoneyField()
     discount = MoneyField(default=0, help_text="Of the whole line.")
     tax = MoneyField(default=0, help_text="Of the whole line.")

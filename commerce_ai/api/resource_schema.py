@@ -22,23 +22,33 @@ _ATOMIC = OpenApiParameter(
 
 def document(view: type[Any], resource: Resource, kind: str) -> type[Any]:
     """Say in the OpenAPI document what the view's methods take and give; `kind` is list, bulk or detail."""
-    for method, parameters in {
-        "get": [_SINCE],
-        "post": [_REPEAT],
-        "put": [_REPEAT],
-        "patch": [_REPEAT],
-        "delete": [_REPEAT],
-    }.items():
+    for method, verb in _VERBS[kind].items():
         if (handler := getattr(view, method, None)) is None:
             continue
-        asked: dict[str, Any] = {"tags": [resource.name], "parameters": list(parameters)}
+        asked: dict[str, Any] = {"tags": [resource.name], "parameters": [_REPEAT], "auth": [{"key": []}]}
+        asked["operation_id"] = f"{resource.name}_{verb}"
+        asked["description"] = f"Scope: `{resource.read_scope if method == 'get' else resource.write_scope}`"
         if kind == "bulk":
             asked |= _bulk_schema(resource)
             asked["parameters"].append(_ATOMIC)
-        elif method == "get" and kind == "detail":
-            asked["parameters"] = []
+        elif verb == "list":
+            asked |= {"parameters": [_SINCE], "responses": resource.serializer(many=True)}
+        elif method == "get":
+            asked |= {"parameters": [], "responses": resource.shown or resource.serializer}
+        elif method != "delete":
+            asked["responses"] = {
+                200: resource.shown or resource.serializer,
+                201: resource.shown or resource.serializer,
+            }
         setattr(view, method, extend_schema(**asked)(_copy(handler)))
     return view
+
+
+_VERBS = {
+    "list": {"get": "list", "post": "create"},
+    "bulk": {"post": "bulk"},
+    "detail": {"get": "read", "put": "replace", "patch": "change", "delete": "delete"},
+}
 
 
 def _copy(handler: Any) -> Any:
@@ -55,11 +65,11 @@ def _bulk_schema(resource: Resource) -> dict[str, Any]:
     title = resource.name.title().replace("-", "")
     result = {
         "index": serializers.IntegerField(), resource.id_field: serializers.CharField(allow_null=True),
-        "status": serializers.ChoiceField(list(STATUSES)),
+        "status": serializers.CharField(help_text=", ".join(STATUSES)),
         "errors": serializers.ListField(child=serializers.DictField(child=serializers.CharField())),
     }  # fmt: skip
     results = type(f"{title}BulkResult", (serializers.Serializer,), result)
     counts = {name: serializers.IntegerField() for name in STATUSES}
     answer = type(f"{title}BulkAnswer", (serializers.Serializer,), {**counts, "results": results(many=True)})
     asked = type(f"{title}Bulk", (serializers.Serializer,), {"rows": resource.serializer(many=True, partial=True)})
-    return {"request": asked, "responses": {200: answer}, "operation_id": f"{resource.name}_bulk"}
+    return {"request": asked, "responses": {200: answer}}

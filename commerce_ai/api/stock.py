@@ -23,7 +23,7 @@ class StockSerializer(OutsideSerializer):
     product_id = OutsideId("product")
     location_id = OutsideId("location", default=USUAL_LOCATION, help_text="Made when it is not known yet.")
     on_hand = QuantityField()
-    reserved = QuantityField(default=0, min_value=Decimal(0), help_text="Ordered by customers, not yet shipped.")
+    reserved = QuantityField(default=0, least="0", help_text="Ordered by customers, not yet shipped.")
     updated_at = serializers.DateTimeField(read_only=True)
 
 

@@ -38,7 +38,8 @@ def test_a_product_is_tracked_once_it_has_a_level(call: Call, shop: Shop, secret
 
 def test_stock_in_bulk(call: Call, shop: Shop, secret_key: str) -> None:
     rows = [{"product_id": "A", "on_hand": 1}, {"product_id": "A", "location_id": "x", "on_hand": 2},
-            {"product_id": "B", "on_hand": 0}, {"product_id": "THEIRS", "on_hand": 1}, {"product_id": "B", "on_hand": 1}]  # fmt: skip
+            {"product_id": "B", "on_hand": 0}, {"product_id": "THEIRS", "on_hand": 1},
+            {"product_id": "B", "on_hand": 1}]  # fmt: skip
     refused = call("POST", "/api/v1/stock/bulk", secret_key, {"rows": rows})
     assert [each["field"] for each in refused.json()["errors"]] == ["rows.4.product_id"]
     refused = call("POST", "/api/v1/stock/bulk", secret_key, {"rows": rows[:4]})
