@@ -199,7 +199,8 @@ def test_many_quarantined_rows_are_tried_at_once_by_those_who_may(owner, sign_in
 
 def test_personal_values_of_quarantine_are_not_shown_and_kept(owner, shop):
     row = make_quarantined(
-        shop, table="customers", column="country", reason="no_country", values={"external_id": "C1", "country": "Narnia"},
+        shop, table="customers", column="country", reason="no_country",
+        values={"external_id": "C1", "country": "Narnia"},
         sealed='{"email": "ada@example.org"}',
     )  # fmt: skip
     address = reverse("admin:ingest_quarantinerow_change", args=[row.pk])

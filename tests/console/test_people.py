@@ -1,4 +1,4 @@
-"""Contact data: masked, shown on request, and who looked is written down. Members: invited, changed, the last owner stays."""
+"""Contact data: masked, shown on request, and who looked is written down. Members: the last owner stays."""
 
 from __future__ import annotations
 
