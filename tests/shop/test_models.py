@@ -7,7 +7,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import RestrictedError
 
 from commerce_ai.shop import contact
@@ -60,6 +60,17 @@ def test_an_external_id_is_unique_in_its_shop_alone(model):
     make(external_id="A1")
     refused("external_id", make, shop=row.shop, external_id="A1")
     refused("external_id_given", make, shop=row.shop, external_id="")
+
+
+@pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
+def test_every_table_is_found_by_its_shop(model):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
+            " WHERE indrelid = %s::regclass AND attname = 'shop_id'",
+            [model._meta.db_table],
+        )
+        assert cursor.fetchone()[0], "no index starts with the shop"
 
 
 def test_migrations_say_what_the_models_say():
