@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from django.contrib.postgres.fields import ArrayField
 from django.db import DataError, connections, models
+from django.utils.translation import gettext as _
 
 from commerce_ai.crypto import EncryptedTextField, encrypt
 
@@ -33,7 +34,9 @@ class BadValue(ValueError):
     """A value that its column can't hold; `column` and `row` (1 is the first of the batch) say where."""
 
     def __init__(self, message: str, column: str = "", row: int | None = None) -> None:
-        where = ", ".join([f"column {column}"] * bool(column) + [f"row {row}"] * bool(row))
+        where = ", ".join(
+            [_("column %s") % column] * bool(column) + [_("row %s") % row] * bool(row)  # either may be unknown
+        )
         super().__init__(f"{where}: {message}" if where else message)
         self.message, self.column, self.row = message, column, row
 
@@ -130,19 +133,19 @@ def _boolean(value: Any) -> str:
         return "t" if value else "f"
     if value in (0, 1):
         return "t" if value == 1 else "f"
-    raise ValueError(f"{value!r} is neither true nor false")
+    raise ValueError(_("%r is neither true nor false") % (value,))
 
 
 def _decimal(value: Any) -> str:
     number = value if type(value) is Decimal else Decimal(str(value))
     if not number.is_finite():
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(_("%r is not a number") % (value,))
     return str(number)
 
 
 def _integer(value: Any) -> str:
     if int(value) != value:
-        raise ValueError(f"{value!r} is not a whole number")
+        raise ValueError(_("%r is not a whole number") % (value,))
     return str(int(value))
 
 
@@ -152,13 +155,13 @@ def _float(value: Any) -> str:
 
 def _instant(value: Any) -> str:
     if value.tzinfo is None:
-        raise ValueError(f"{value} has no time zone")
+        raise ValueError(_("%s has no time zone") % (value,))
     return value.astimezone(UTC).isoformat()
 
 
 def _date(value: Any) -> str:
     if isinstance(value, datetime) or not isinstance(value, date):
-        raise ValueError(f"{value!r} is not a date")
+        raise ValueError(_("%r is not a date") % (value,))
     return value.isoformat()
 
 
@@ -168,7 +171,7 @@ def _uuid(value: Any) -> str:
 
 def _array(value: Any) -> str:
     if isinstance(value, str):
-        raise ValueError(f"{value!r} is not a list")
+        raise ValueError(_("%r is not a list") % (value,))
     quoted = ('"' + str(each).replace("\\", "\\\\").replace('"', '\\"') + '"' for each in value)
     return escape("{" + ",".join(quoted) + "}")
 
@@ -188,10 +191,13 @@ _CELLS: dict[type[models.Field[Any, Any]], Cell] = {
 
 def _explain(cells: Sequence[tuple[str, Cell]], row: Sequence[Any], at: int) -> None:
     if len(row) != len(cells):
-        raise BadValue(f"{len(row)} values for {len(cells)} columns", row=at)
+        raise BadValue(
+            _("%(values)s values for %(columns)s columns") % {"values": len(row), "columns": len(cells)}, row=at
+        )
     for (name, write), value in zip(cells, row, strict=True):
         try:
-            _ = value is None or write(value)
+            if value is not None:
+                write(value)
         except (ValueError, TypeError, AttributeError, InvalidOperation) as error:
-            reason = str(error) if isinstance(error, ValueError) else f"{value!r} does not fit"
+            reason = str(error) if isinstance(error, ValueError) else _("%r does not fit") % (value,)
             raise BadValue(reason, name, at) from error
