@@ -236,6 +236,9 @@ UNFOLD = {
         "light": lambda request: static("console/logo.svg"),
         "dark": lambda request: static("console/logo.svg"),
     },
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/logo.svg")},
+    ],
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
