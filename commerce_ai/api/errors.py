@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
@@ -114,6 +114,10 @@ def as_api_error(exc: Exception) -> ApiError | None:
             return not_found()
         case PermissionDenied():
             return ApiError("forbidden", _("This is not allowed."), 403)
+        case RequestDataTooBig():
+            return ApiError("too_large", _("The body is too large."), 413)
+        case SuspiciousOperation():
+            return ApiError("malformed", _("The request can't be read."), 400)
         case exceptions.ValidationError():
             return ApiError("invalid", _("Some values are not valid."), 400, list(flatten(exc.detail)))
         case exceptions.ParseError():
@@ -155,7 +159,7 @@ unknown_route.csrf_exempt = True  # type: ignore[attr-defined]
 def handle_400(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.bad_request(request, exception)
-    return error_response(ApiError("malformed", _("The request can't be read."), 400))
+    return error_response(as_api_error(exception) or ApiError("malformed", _("The request can't be read."), 400))
 
 
 def handle_403(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -168,7 +168,7 @@ class HasScope(BasePermission):
             request.auth.need(scopes[request.method])
             return True
         # A method that the view lacks altogether is a 405, which DRF says after this.
-        return not hasattr(view, request.method.lower())
+        return request.method.lower() not in view.http_method_names
 
 
 class _Known(msgspec.Struct, frozen=True):
