@@ -108,6 +108,9 @@ class Range:
     stands at `p`; -1 is nowhere. Ids of ours are integers; an artifact made from files has the shop's own, as text.
     """
 
+    places: Indexes
+    numbers: npt.NDArray[np.int32]
+
     def __init__(
         self, assortment: Assortment, key: Any, product_ids: npt.NDArray[Any], old: Range | None = None
     ) -> None:
