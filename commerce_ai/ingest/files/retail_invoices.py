@@ -11,7 +11,7 @@ from commerce_ai.ingest.files.retail_findings import Lines
 BUCKETS = 32
 SALE, RETURN, SHIPPING = "sale", "return", "shipping"
 # Lines of an invoice in an order that does not depend on where they stood in the file.
-_ORDER = ("sku", "unit_price", "quantity", "timestamp", "description")
+_ORDER = ("sku", "unit_price", "quantity", "timestamp", "description", "customer_id", "country", "cancelled")
 
 
 def gather(loading: Loading) -> None:
@@ -38,15 +38,15 @@ def gather(loading: Loading) -> None:
         products.append(
             lines.filter(pl.col("kind") != SHIPPING).group_by("sku").agg(pl.col("timestamp").min().alias("first"))
         )
-        customers.append(
-            pl.concat([orders.select("customer_id", "country", "placed_at"), returns.select("customer_id", "country", pl.col("timestamp").alias("placed_at"))])
-            .drop_nulls("customer_id").group_by("customer_id").agg(pl.col("placed_at").min(), pl.col("country").max())
-        )  # fmt: skip
+        customers.append(orders.select("customer_id", "country", pl.col("placed_at").alias("first")))
+        customers.append(returns.select("customer_id", "country", pl.col("timestamp").alias("first")))
     seen.report(loading)
     if products:
-        loading.staging.add("products", pl.concat(products).group_by("sku").agg(pl.col("first").min()).sort("sku"))
-        each = pl.concat(customers).group_by("customer_id").agg(pl.col("placed_at").min(), pl.col("country").max())
-        loading.staging.add("customers", each.sort("customer_id"))
+        whole = pl.concat(products).group_by(pl.col("sku").alias("external_id")).agg(pl.col("first").min())
+        loading.staging.add("products", whole.sort("external_id"))
+        people = pl.concat(customers).drop_nulls("customer_id").group_by(pl.col("customer_id").alias("external_id"))
+        whole = people.agg(pl.col("first").min(), pl.col("country").max())
+        loading.staging.add("customers", whole.sort("external_id"))
 
 
 def _without_repeats(loading: Loading, lines: pl.DataFrame) -> pl.DataFrame:

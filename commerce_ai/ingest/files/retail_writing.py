@@ -7,6 +7,8 @@ loaded.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 from django.db import connection
 
@@ -17,6 +19,9 @@ from commerce_ai.shop import bulk
 from commerce_ai.shop.models import Customer, Door, Order, OrderLine, Product, Return
 
 SOURCE = "online-retail"
+_MANY = 10_000  # rows after which the tables' statistics are no longer what they were
+
+_Since = dict[int, datetime]
 
 
 def write(loading: Loading) -> None:
@@ -30,23 +35,35 @@ def write(loading: Loading) -> None:
     for number in range(BUCKETS):
         orders += _orders(loading, number, products, customers)
         returns += _returns(loading, number, products, customers)
-    with connection.cursor() as cursor:
-        # Fresh statistics: what was just copied is unknown to the planner, now and for the first readers.
-        for model in (Product, Customer, Order, OrderLine, Return):
-            cursor.execute(f'ANALYZE "{model._meta.db_table}"')
-    settle(loading, sorted(products.values()), sorted(customers.values()), orders, returns)
+    if loading.read >= _MANY:
+        with connection.cursor() as cursor:
+            # What was just copied is unknown to the planner, here and for the first readers.
+            for model in (Product, Customer, Order, OrderLine, Return):
+                cursor.execute(f'ANALYZE "{model._meta.db_table}"')
+    settle(loading, _since(loading, "products", products), _since(loading, "customers", customers), orders, returns)
+
+
+def _since(loading: Loading, name: str, ids: dict[str, int]) -> _Since:
+    """The first instant in the file, by our id."""
+    if not loading.staging.has(name):
+        return {}
+    return {
+        ids[key]: first
+        for frame in loading.staging.parts(name)
+        for key, first in frame.select("external_id", "first").rows()
+    }
 
 
 def _products(loading: Loading) -> dict[str, int]:
     """Our ids by SKU. New ones are called by their SKU until `settle` knows better."""
     skus = pl.concat(loading.staging.parts("products"))
     frame = skus.select(
-        pl.lit(loading.shop.pk).alias("shop_id"), pl.col("sku").alias("external_id"), pl.col("sku").alias("title"),
+        pl.lit(loading.shop.pk).alias("shop_id"), "external_id", pl.col("external_id").alias("title"),
         pl.lit(SOURCE).alias("source"), pl.col("first").alias("created_at"),
     )  # fmt: skip
     count = bulk.upsert(Product, frame.columns, frame, key=("shop_id", "external_id"), update=())
     loading.wrote("products", count.inserted, 0, count.unchanged)
-    return bulk.resolve(Product, loading.shop, skus["sku"])
+    return bulk.resolve(Product, loading.shop, skus["external_id"])
 
 
 def _customers(loading: Loading) -> dict[str, int]:
@@ -54,12 +71,12 @@ def _customers(loading: Loading) -> dict[str, int]:
     if found is None:
         return {}
     frame = found.select(
-        pl.lit(loading.shop.pk).alias("shop_id"), pl.col("customer_id").alias("external_id"), "country",
-        pl.lit(SOURCE).alias("source"), pl.col("placed_at").alias("created_at"),
+        pl.lit(loading.shop.pk).alias("shop_id"), "external_id", "country",
+        pl.lit(SOURCE).alias("source"), pl.col("first").alias("created_at"),
     )  # fmt: skip
     count = bulk.upsert(Customer, frame.columns, frame, key=("shop_id", "external_id"), update=())
     loading.wrote("customers", count.inserted, 0, count.unchanged)
-    return bulk.resolve(Customer, loading.shop, found["customer_id"])
+    return bulk.resolve(Customer, loading.shop, found["external_id"])
 
 
 def _orders(loading: Loading, number: int, products: dict[str, int], customers: dict[str, int]) -> list[int]:
@@ -148,17 +165,19 @@ def _returns(loading: Loading, number: int, products: dict[str, int], customers:
     return frame["external_id"].to_list()
 
 
-def settle(loading: Loading, products: list[int], customers: list[int], orders: list[int], returns: list[str]) -> None:
+def settle(loading: Loading, products: _Since, customers: _Since, orders: list[int], returns: list[str]) -> None:
     """Everything that follows from lines: titles, prices, countries, a return's order, totals after a retry."""
     shop = loading.shop.pk
     with connection.cursor() as cursor:
         if loading.retried:
             cursor.execute(_TOTALS, [orders])
-        cursor.execute(_PRODUCTS, {"shop": shop, "ids": products, "source": SOURCE})
+        cursor.execute(_PRODUCTS, {"shop": shop, "ids": [*products], "first": [*products.values()], "source": SOURCE})
         loading.settled("products", cursor.rowcount)
-        cursor.execute(_CUSTOMERS, {"shop": shop, "ids": customers, "source": SOURCE})
+        cursor.execute(
+            _CUSTOMERS, {"shop": shop, "ids": [*customers], "first": [*customers.values()], "source": SOURCE}
+        )
         loading.settled("customers", cursor.rowcount)
-        cursor.execute(_RETURNS, {"shop": shop, "ids": customers, "source": SOURCE})
+        cursor.execute(_RETURNS, {"shop": shop, "ids": [*customers], "source": SOURCE})
         loading.settled("returns", cursor.rowcount)
         cursor.execute(
             "SELECT count(*) FROM shop_return WHERE shop_id = %s AND external_id = ANY(%s) AND order_id IS NULL",
@@ -231,21 +250,27 @@ WITH said AS (
     SELECT DISTINCT ON (product_id) product_id, unit_price AS price FROM said WHERE unit_price > 0
      ORDER BY product_id, placed_at DESC, unit_price
 )
-UPDATE shop_product p SET title = coalesce(t.title, p.title), price = coalesce(c.price, p.price), updated_at = now()
-  FROM (SELECT unnest(%(ids)s::bigint[]) AS id) i
+UPDATE shop_product p
+   SET title = coalesce(t.title, p.title), price = coalesce(c.price, p.price),
+       created_at = least(p.created_at, i.first), updated_at = now()
+  FROM (SELECT * FROM unnest(%(ids)s::bigint[], %(first)s::timestamptz[]) AS given(id, first)) i
        LEFT JOIN titles t ON t.product_id = i.id LEFT JOIN prices c ON c.product_id = i.id
  WHERE p.shop_id = %(shop)s AND p.id = i.id AND p.source = %(source)s
-   AND (p.title, p.price) IS DISTINCT FROM (coalesce(t.title, p.title), coalesce(c.price, p.price))
+   AND (p.title, p.price, p.created_at)
+       IS DISTINCT FROM (coalesce(t.title, p.title), coalesce(c.price, p.price), least(p.created_at, i.first))
 """
 _CUSTOMERS = """
-UPDATE shop_customer c SET country = o.country, created_at = least(c.created_at, o.first), updated_at = now()
-  FROM (SELECT DISTINCT ON (customer_id) customer_id, shipping_country AS country,
-               min(placed_at) OVER (PARTITION BY customer_id) AS first
-          FROM shop_order
-         WHERE shop_id = %(shop)s AND customer_id = ANY(%(ids)s) AND shipping_country <> ''
-         ORDER BY customer_id, placed_at DESC, external_id DESC) o
- WHERE c.shop_id = %(shop)s AND c.id = o.customer_id AND c.source = %(source)s
-   AND (c.country, c.created_at) IS DISTINCT FROM (o.country, least(c.created_at, o.first))
+WITH latest AS (
+    SELECT DISTINCT ON (customer_id) customer_id, shipping_country AS country FROM shop_order
+     WHERE shop_id = %(shop)s AND customer_id = ANY(%(ids)s) AND shipping_country <> ''
+     ORDER BY customer_id, placed_at DESC, external_id DESC
+)
+UPDATE shop_customer c
+   SET country = coalesce(o.country, c.country), created_at = least(c.created_at, i.first), updated_at = now()
+  FROM (SELECT * FROM unnest(%(ids)s::bigint[], %(first)s::timestamptz[]) AS given(id, first)) i
+       LEFT JOIN latest o ON o.customer_id = i.id
+ WHERE c.shop_id = %(shop)s AND c.id = i.id AND c.source = %(source)s
+   AND (c.country, c.created_at) IS DISTINCT FROM (coalesce(o.country, c.country), least(c.created_at, i.first))
 """
 # A return belongs to the customer's last order of that product before it.
 _RETURNS = """

@@ -55,6 +55,11 @@ def clean_batch(loading: Loading, frame: pl.DataFrame, table: Table, fields: Map
         columns[field.name] = parsed.values
     good = pl.DataFrame(columns)
     good = _fill(good, fields.values(), loading)
+    good = good.with_columns(  # what names a row is always there, said or not
+        constant(each).alias(each.column)
+        for each in table.fields.values()
+        if each.column in table.key and each.column not in good.columns
+    )
     for name, field in fields.items():
         if field.refers is not None and field.refers is not table.model:
             good, unknown = references.resolve(loading, good, table, field)
@@ -149,6 +154,8 @@ def constant(field: Field) -> pl.Expr:
     value = field.default_value()
     if field.kind == "json":
         value = json.dumps(value)
+    if field.kind == "reference":
+        return pl.lit(None, dtype=pl.Int64)
     dtype = pl.Decimal(field.digits, field.places) if field.kind == "decimal" else DTYPES[field.kind]
     if field.kind == "text" and value is not None:
         value = str(value)

@@ -22,6 +22,8 @@ SOURCE = "file"
 
 def write(loading: Loading, table: Table) -> None:
     """Insert or update every staged row. In the caller's transaction."""
+    if not loading.staging.has("rows"):
+        return
     presents = [each.column for each in table.fields.values() if is_present(each)]
     products: set[int] = set()
     for frame in _waves(loading, table, _superseded(loading, table)):
