@@ -115,6 +115,9 @@ def reap() -> tuple[int, int]:
     """Queue again, or fail, what nobody holds any more: (queued again, failed). Safe to run anywhere, at any time."""
     queued = failed = 0
     for run in Run.objects.filter(state=Run.State.RUNNING, lease_until__lt=Now()):
+        # Its trainer may have been heard of in between.
+        if not _mine(run).filter(lease_until__lt=Now()).exists():
+            continue
         if run.cancel_requested:
             end(run, Run.State.CANCELLED, _("Cancelled; its trainer had gone away."))
             continue

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.translation import gettext as _
 
 from commerce_ai.learning import leases
@@ -29,8 +29,10 @@ class RunReport:
         self.stage, self.share = "", 0.0
         self._watcher = watcher
         self._curves = Curves(run)
+        self._points: list[RunPoint] = []
         self._lines: list[RunLog] = []
         self._written_at = 0.0
+        self._heard_at = time.monotonic()
 
     def __call__(
         self, *, stage: str | None = None, progress: float | None = None, step: int | None = None, **scalars: float
@@ -61,18 +63,30 @@ class RunReport:
         return None
 
     def write(self, last: bool = False) -> None:
-        """Write what waits, and hear whether to go on."""
+        """Write what waits, and hear whether to go on. A database that is away for less than a lease is waited for."""
         self._written_at = time.monotonic()
-        with transaction.atomic():
-            orders = leases.progress(self.run, self.stage, self.share)
-            if orders.held:
-                RunPoint.objects.bulk_create(self._curves.take(last=last), batch_size=1000)
-                RunLog.objects.bulk_create(self._lines)
-                self._lines = []
+        self._points += self._curves.take(last=last)
+        try:
+            orders = self._write()
+        except (OperationalError, InterfaceError):
+            if last or connection.in_atomic_block or time.monotonic() - self._heard_at > leases.LEASE.total_seconds():
+                raise
+            connection.close()
+            return
+        self._heard_at = time.monotonic()
+        self._points, self._lines = [], []
         if not orders.held:
             raise Cancelled(_("The lease was lost: another trainer may have taken the run over."))
         if orders.cancel and not last:
             raise Cancelled(_("Cancelled."))
+
+    def _write(self) -> leases.Orders:
+        with transaction.atomic():
+            orders = leases.progress(self.run, self.stage, self.share)
+            if orders.held:
+                RunPoint.objects.bulk_create(self._points, batch_size=1000)
+                RunLog.objects.bulk_create(self._lines)
+        return orders
 
     def close(self) -> None:
         """Write the rest, whatever became of the run; never raises `Cancelled`."""

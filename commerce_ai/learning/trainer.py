@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,7 +121,11 @@ def _press(process: subprocess.Popen[bytes], watch: Watch) -> None:
 
 def _settle(run: Run, status: int, watch: Watch, output: Path) -> None:
     """Write what the child could not: nothing, if it ended the run itself or the run is no longer ours."""
-    if watch.why == "lost" or not leases.orders(run).held:
+    if watch.why == "lost":
+        return
+    if not leases.orders(run).held:  # the child ended it itself
+        if status == 0:
+            shutil.rmtree(leases.folder_of(run), ignore_errors=True)
         return
     if watch.why == "cancelled":
         leases.end(run, Run.State.CANCELLED, _("Cancelled."))

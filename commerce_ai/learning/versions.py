@@ -62,8 +62,6 @@ def key_of(slot: str, learner: str) -> str:
 def make(new: NewVersion) -> Version:
     """Write the version and its files, and send it live if the gate accepted it; all of it or nothing."""
     learner, recipe = new.recipe.learner, new.recipe
-    if new.run is not None and not leases.hold(new.run):
-        raise Cancelled(_("The lease was lost: another trainer may have taken the run over."))
     version = Version.objects.create(
         shop=new.shop, slot=learner.slot, learner=learner.name, params=params_json(recipe.params), seed=recipe.seed,
         recipe=recipe.fingerprint, origin=new.origin, run=new.run, exclusive_key=key_of(learner.slot, learner.name),
@@ -74,6 +72,9 @@ def make(new: NewVersion) -> Version:
     )  # fmt: skip
     artifacts.store(version, new.folder)
     _let_old_files_go(version)
+    # Late, since it locks the row on which the trainer renews the lease.
+    if new.run is not None and not leases.hold(new.run):
+        raise Cancelled(_("The lease was lost: another trainer may have taken the run over."))
     if new.accepted:
         _go_live(version, judged_against=new.judged_against, by=new.by)
     return version

@@ -27,13 +27,6 @@ def toys(toy_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     registry.learner_paths.cache_clear()
     toy.Toy.published.clear()
-    if "dummy.rating" not in registry.slots():  # TEMPORARY
-        from commerce_ai.plugin import Slot
-
-        there = registry.slots()
-        monkeypatch.setattr(
-            registry, "slots", lambda: {**there, "dummy.rating": Slot("dummy.rating", single=True, output=())}
-        )
     yield
     registry.learner_paths.cache_clear()
 

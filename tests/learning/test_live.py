@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 
 from commerce_ai.learning import runs
 from commerce_ai.learning.live import live
@@ -113,8 +114,5 @@ def test_answering_imports_nothing_that_learns() -> None:
 
 
 def _forget_cached(version: Version) -> None:
-    from commerce_ai.learning import artifacts
-
-    folder = artifacts.fetch.__globals__["Path"](artifacts.settings.VAR_DIR) / "artifacts" / version.manifest
-    for path in folder.rglob("*.json"):
+    for path in (settings.VAR_DIR / "artifacts" / version.manifest).rglob("*.json"):
         path.unlink()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 
 from commerce_ai.learning import leases, runs
 from commerce_ai.learning.curves import curves_of
 from commerce_ai.learning.learner import Cancelled
 from commerce_ai.learning.report import RunReport
+from tests.learning import toy
 
 
 @pytest.fixture
@@ -71,3 +75,33 @@ def test_parts_have_their_own_checkpoints_and_strangers_are_removed(run) -> None
     # The same number in another database is another run.
     run.queued_at = run.queued_at.replace(year=2001)
     assert not list(RunReport(run).part("fit", 0, 0.5).checkpoint_folder().iterdir())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_for_a_moment_is_waited_for(toys, var, monkeypatch) -> None:
+    monkeypatch.setattr("commerce_ai.learning.report.EVERY_S", 0.0)
+    run = leases.claim("test", runs.request_run(toy.stock(), "toy.mean", wake=False).pk)
+    report = RunReport(run)
+    report(step=0, loss=1.0)
+    _end_connection()
+    report(step=1, loss=0.5, progress=0.5)
+    report(step=2, loss=0.2)
+    report.close()
+
+    run.refresh_from_db()
+    assert run.progress == 0.5 and curves_of(run)["loss"] == [(0, 1.0), (1, 0.5), (2, 0.2)]
+
+
+def _end_connection() -> None:
+    """End this thread's server process, as a restart of Postgres does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+
+    def end() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(end).result()

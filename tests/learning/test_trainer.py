@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -174,6 +176,8 @@ def test_a_celery_worker_is_woken_trains_and_gives_back_what_it_was_at_when_stop
         second = queue(shop, epochs=500, pause_s=0.05)
         tasks.wake_trainers()
         wait_for(second, fitting)
+        # The message was acked at once: nothing is left that Redis would deliver again to somebody.
+        assert redis.Redis.from_url(settings.REDIS_URL).hlen(f"{settings.QUEUE_PREFIX}unacked") == 0
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
     finally:
