@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
+import polars as pl
 import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -14,13 +16,16 @@ from commerce_ai import registry
 from commerce_ai.api.callers import Subject
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ingest import visitors
+from commerce_ai.learning.learner import Metric, Silent, Window
+from commerce_ai.learning.live import LiveVersion
+from commerce_ai.learning.recipe import recipe_of
 from commerce_ai.shop.models import Order, Product, StockLevel
 from commerce_ai.shop.revision import bump, refresher
-from plugins.recommendation import service
+from plugins.recommendation import queries, service
 from plugins.recommendation.answers import Request
 from plugins.recommendation.assortment import Filters
 from plugins.recommendation.service import PLACEMENTS, recommend, similar
-from tests.recommendation.conftest import COLLABORATIVE, POPULARITY
+from tests.recommendation.conftest import COLLABORATIVE, END, POPULARITY, store
 
 STRANGER = Subject()
 
@@ -240,6 +245,59 @@ def test_a_version_that_breaks_leaves_its_turn_to_the_next(shop, go_live, monkey
 
 
 DEFAULTS = {"source": "auto", "items": 10, "exclude_purchased": True, "bestsellers_only": False}
+
+
+# --- versions of other kinds ---
+
+
+class Plain:
+    """A scorer without `candidates`: all it has is what its learner's `predict` makes of it."""
+
+
+class PlainLearner:
+    """Anybody's learner of the slot: each known customer gets the same products, in a given order."""
+
+    name = "acme.plain"
+    metric = Metric("ndcg@20", "max", "popularity")
+
+    def __init__(self, products: list[int]) -> None:
+        self.products = products
+
+    def predict(self, scorer: Plain, customers: pl.DataFrame) -> pl.DataFrame:
+        frame = pl.DataFrame({"product_id": self.products}).with_row_index("rank", 1)
+        return customers.join(frame.with_columns(score=1 / pl.col("rank")), how="cross").sort("rank", descending=True)
+
+
+def test_any_learner_of_the_slot_answers_by_frames(shop, monkeypatch):
+    gone = product(shop, "P00002")
+    Product.objects.of(shop).filter(pk=gone.pk).update(active=False)
+    chosen = [product(shop, each).pk for each in ("P00007", "P00002", "P00005")]
+    version = LiveVersion(7, PlainLearner(chosen), Plain(), {}, None, Path(), "")
+    monkeypatch.setattr(service, "live", lambda shop_id, slot: (version,))
+    answer = recommend(shop.pk, customer("C000001"), Request(n=5))
+    assert ids(answer)[:2] == ["P00007", "P00005"] and len(answer.items) == 5
+    assert [item.source for item in answer.items] == ["acme.plain"] * 2 + ["bestsellers"] * 3
+    assert answer.version == "acme.plain v7" and not answer.fallback
+    assert recommend(shop.pk, STRANGER, Request(n=5)).fallback
+
+
+def test_an_artifact_made_from_files_answers_by_the_shops_own_ids(shop, tmp_path):
+    names = dict(queries.customers(shop).iter_rows())
+    skus = {each.pk: each.external_id for each in Product.objects.of(shop)}
+    window = Window(None, END)
+    rows = queries.interactions(shop, window).filter(pl.col("customer_id") > 0)
+    rows = rows.with_columns(
+        pl.col("customer_id").replace_strict(names, return_dtype=pl.String),
+        pl.col("product_id").replace_strict(skus, return_dtype=pl.String),
+    )
+    recipe = recipe_of(registry.learner(COLLABORATIVE), {"method": "item_to_item"})
+    fitted = recipe.learner.fit({"interactions": rows}, recipe.params, Silent())
+    store(shop, recipe, fitted, 0.2, window, tmp_path)
+    known = recommend(shop.pk, customer("C000001"), Request(n=5))
+    assert known.items[0].source == "item_to_item"
+    look_at(shop, "v", "P00003")
+    visit = recommend(shop.pk, visitor("v"), Request(n=5))
+    assert visit.items[0].reason.params["product_id"] == "P00003"
 
 
 # --- decisions ---
