@@ -60,7 +60,8 @@ def django_db_setup(services: None, django_db_blocker: pytest.FixtureRequest) ->
 @pytest.fixture(autouse=True)
 def _clean_redis(request: pytest.FixtureRequest) -> None:
     """Counters and caches of one test are not seen by the next; process-wide warm state is dropped too."""
-    if "db" not in request.fixturenames and "transactional_db" not in request.fixturenames:
+    wants_database = {"db", "transactional_db", "client"} & set(request.fixturenames)
+    if not wants_database and request.node.get_closest_marker("django_db") is None:
         return
     import redis
     from django.conf import settings

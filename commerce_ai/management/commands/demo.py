@@ -20,7 +20,7 @@ from commerce_ai.management.commands.up import add_place_options, restart_with_p
 from commerce_ai.supervisor import Supervisor
 
 SHOP = "demo"
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 120
 TRAINING_TIMEOUT_S = 1200
 
 
