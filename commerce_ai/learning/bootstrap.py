@@ -60,13 +60,15 @@ def compare(
             ]
         )
     a, b = float(metric.statistic(ours)), float(metric.statistic(theirs))
-    low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    # A statistic may not exist for some draw (one class only): such a draw is neither won nor lost.
+    there = drawn[np.isfinite(drawn)] if np.isfinite(drawn).any() else np.array([np.nan])
+    low, high = np.quantile(there, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Comparison(
         candidate=a,
         other=b,
         difference=a - b,
         interval=(float(low), float(high)),
-        error=float(np.nanstd(drawn)),
+        error=float(np.std(there)),
         win_share=float(np.mean(sign * drawn > 0)),
         loss_share=float(np.mean(sign * drawn < 0)),
         units=ours.height,

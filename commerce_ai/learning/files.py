@@ -16,6 +16,37 @@ _PARQUET = b"PAR1"
 _WHOLE_NUMBER = r"^(?:0|-?[1-9]\d{0,17})$"  # no leading zeros: "007" is a name, not a number
 
 
+Source = pl.DataFrame | Path | str
+
+
+def read_frames(
+    schemas: Mapping[str, FrameSchema], sources: Mapping[str, Source], mapping: Mapping[str, str] | None = None
+) -> dict[str, pl.DataFrame]:
+    """Frames or files by name as `schemas` want them; `FrameError` for one that is missing, unknown or wrong.
+
+    `mapping` says how the sources call our columns: ours -> theirs, in every frame; or ``frame.ours`` -> theirs.
+    """
+    there = ", ".join(schemas) or "none"
+    for name in sources:
+        if name not in schemas:
+            raise FrameError(f"there is no such frame; there are: {there}", source=name)
+    _check_mapping(schemas, mapping or {})
+    frames = {}
+    for name, schema in schemas.items():
+        if name not in sources:
+            if schema.optional:
+                continue
+            raise FrameError(f"the frame is needed: {name}=FILE", source=name)
+        own = {ours.removeprefix(f"{name}."): theirs for ours, theirs in (mapping or {}).items()}
+        renames = {ours: theirs for ours, theirs in own.items() if ours in schema.columns}
+        source = sources[name]
+        if isinstance(source, pl.DataFrame):
+            frames[name] = schema.check(_rename(source, schema, renames, name), name)
+        else:
+            frames[name] = read_frame(Path(source), schema, renames)
+    return frames
+
+
 def read_frame(path: Path, schema: FrameSchema, mapping: Mapping[str, str] | None = None) -> pl.DataFrame:
     """The file's rows as `schema` wants them. `mapping` says how the file calls our columns: ours -> theirs.
 
@@ -139,6 +170,16 @@ def _rename(frame: pl.DataFrame, schema: FrameSchema, mapping: Mapping[str, str]
             if sign in header:
                 raise FrameError(f"the columns are separated by {name}; commas are needed", source=source)
     return frame
+
+
+def _check_mapping(schemas: Mapping[str, FrameSchema], mapping: Mapping[str, str]) -> None:
+    columns = {column for each in schemas.values() for column in each.columns}
+    longer = {f"{frame}.{column}" for frame, each in schemas.items() for column in each.columns}
+    for ours in mapping:
+        if ours not in columns | longer:
+            raise FrameError(
+                f"there is no column {ours!r} to map; there are: {', '.join(sorted(columns))}", source="map"
+            )
 
 
 def _number_ids(frame: pl.DataFrame, schema: FrameSchema) -> list[pl.Series]:

@@ -45,7 +45,7 @@ def precision(hits: Bools, k: int) -> Floats:
 
 def hit(hits: Bools, k: int) -> Floats:
     """1 where at least one of the first `k` is wanted."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def ndcg(hits: Bools, wanted: Ints, k: int) -> Floats:

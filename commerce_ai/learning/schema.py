@@ -106,6 +106,20 @@ class FrameSchema:
             frame = frame.select([name for name in self.columns if name in frame.columns])
         return frame
 
+    def describe(self) -> list[str]:
+        """One line a column, in words."""
+        lines = [f"  {self.doc}"] if self.doc else []
+        for name, column in self.columns.items():
+            words: list[str] = [column.kind]
+            words += [] if column.required else ["optional"]
+            words += ["may be empty"] if column.nullable else []
+            words += [column.unit] if column.unit else []
+            words += [f"one of {', '.join(column.choices)}"] if column.choices else []
+            words += [f"at least {column.at_least:g}"] if column.at_least is not None else []
+            words += [f"at most {column.at_most:g}"] if column.at_most is not None else []
+            lines.append(f"  {name}: {', '.join(words)}. {column.doc}".rstrip())
+        return lines + [f"  needed: {' or '.join(group)}" for group in self.one_of]
+
 
 def _read(before: pl.Series, column: Column, source: str) -> pl.Series:
     after = _cast(before, column, source)

@@ -23,15 +23,15 @@ HALF_LIVES_DAYS = (365.0, 90.0, 30.0, 14.0, 7.0)
 # The search starts at the first value of each setting.
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     "item_to_item": {
-        "recency_half_life": (5.0, 2.0, 20.0, 0.0),
-        "trend": (0.25, 0.0, 0.5),
+        "recency_half_life": (5.0, 2.0, 1.0, 0.5, 20.0, 0.0),
+        "trend": (0.25, 0.0, 0.5, 1.0),
         "neighbours": (200, 50),
     },
     "als": {
-        "recency_half_life": (5.0, 2.0, 20.0, 0.0),
+        "recency_half_life": (5.0, 2.0, 1.0, 20.0, 0.0),
         "alpha": (10.0, 1.0, 3.0, 40.0),
         "regularization": (10.0, 1.0, 30.0),
-        "trend": (0.25, 0.0, 0.5),
+        "trend": (0.25, 0.0, 0.5, 1.0),
         "factors": (64, 128),
     },
 }

@@ -13,6 +13,7 @@ K1, B = 100.0, 0.5  # hardly any saturation: weights are meetings, not words
 # A meeting fades ten times slower as a witness of what goes together than as a sign of what is wanted now.
 WITNESS = 10.0
 MOST_NEIGHBOURS = 200
+ROWS_AT_ONCE = 8192
 
 
 class ItemToItemScorer(CandidateScorer):
@@ -77,20 +78,32 @@ def neighbours(rows: Interactions, *, recency_half_life: float, threads: int = 0
     weights = decay(rows.age, recency_half_life * WITNESS) * rows.weight
     met = csr_matrix((weights.astype(np.float64), (rows.customer, rows.product)), shape=rows.shape)
     weighted = bm25_weight(met.T, K1, B).T.tocsr()
-    return all_pairs_knn(weighted, MOST_NEIGHBOURS, num_threads=threads, show_progress=False).tocsr().astype(np.float32)
+    found = all_pairs_knn(weighted, MOST_NEIGHBOURS, num_threads=threads, show_progress=False).tocsr().astype(np.float32)
+    found.sort_indices()
+    return found
 
 
 def neighbour_arrays(matrix: Any, trend: Array, most: int) -> dict[str, Array]:
-    """The scorer's arrays: scores times each neighbour's `trend`, the `most` strongest of each row, best first."""
+    """The scorer's arrays: scores times each neighbour's `trend`, the `most` strongest of each row, best first.
+
+    Equal scores stand by product number; `matrix` has sorted indices.
+    """
     counts = np.diff(matrix.indptr)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    scores = (matrix.data * trend[matrix.indices]).astype(np.float32)
-    order = np.lexsort((matrix.indices, -scores, owner))
-    place = np.arange(len(owner)) - np.repeat(matrix.indptr[:-1], counts)
-    order = order[place < most]
     kept = np.minimum(counts, most)
+    neighbours, scores = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+    for first in range(0, len(counts), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        there = np.arange(counts[rows].max(initial=0)) < counts[rows, None]
+        entries = slice(matrix.indptr[first], matrix.indptr[min(first + ROWS_AT_ONCE, len(counts))])
+        found, strength = np.zeros(there.shape, np.int32), np.full(there.shape, -np.inf, np.float32)
+        found[there] = matrix.indices[entries]
+        strength[there] = matrix.data[entries] * trend[matrix.indices[entries]]
+        order = np.argsort(-strength, axis=1, kind="stable")[:, :most]
+        taken = np.arange(order.shape[1]) < kept[rows, None]
+        neighbours.append(np.take_along_axis(found, order, 1)[taken])
+        scores.append(np.take_along_axis(strength, order, 1)[taken])
     return {
         "neighbour_starts": np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
-        "neighbours": matrix.indices[order].astype(np.int32),
-        "neighbour_scores": scores[order],
+        "neighbours": np.concatenate(neighbours),
+        "neighbour_scores": np.concatenate(scores),
     }

@@ -161,6 +161,8 @@ class CandidateScorer:
 
 def top(scores: Array, n: int) -> Array:
     """Positions of the `n` highest scores, highest first, equal ones by position."""
+    if n <= 0:
+        return np.empty(0, dtype=np.int64)
     if n < len(scores):
         border = np.partition(scores, len(scores) - n)[len(scores) - n]
         above = np.flatnonzero(scores > border)
