@@ -180,7 +180,8 @@ def _answer(
 ) -> Answer:  # fmt: skip
     chose = wish.answered[0] if wish.answered else None
     fallback_reason = "" if chose else _why_fallback(shop_id, wish, versions)
-    items = [_item(wish, position, pick) for position, pick in enumerate(wish.picks, 1)]
+    reasons: dict[Any, Reason | None] = {}
+    items = [_item(wish, position, pick, reasons) for position, pick in enumerate(wish.picks, 1)]
     decision = NewDecision(
         shop_id=shop_id,
         plugin=PLUGIN,
@@ -200,8 +201,12 @@ def _answer(
     return Answer(items, str(decision.decision_id), version, bool(fallback_reason), fallback_reason, stored)
 
 
-def _item(wish: Wish, position: int, pick: Pick) -> Item:
+def _item(wish: Wish, position: int, pick: Pick, reasons: dict[Any, Reason | None]) -> Item:
     catalogue, place = wish.assortment.catalogue, pick.place
+    # A list has few reasons, and a translation costs as much as all the rest of an item.
+    why = (pick.because, pick.known, pick.source)
+    if why not in reasons:
+        reasons[why] = _reason(catalogue, pick)
     return Item(
         product_id=catalogue.external_id[place],
         title=catalogue.title[place],
@@ -210,7 +215,7 @@ def _item(wish: Wish, position: int, pick: Pick) -> Item:
         url=catalogue.url[place],
         position=position,
         source=pick.source,
-        reason=_reason(catalogue, pick),
+        reason=reasons[why],
     )
 
 

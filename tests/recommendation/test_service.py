@@ -206,6 +206,19 @@ def test_products_that_nobody_met_fill_the_list_newest_first(shop, go_live, few_
     assert {item.source for item in answer.items} == {"newest"} and answer.items[0].reason.code == "new"
 
 
+@pytest.mark.parametrize("subject", [STRANGER, visitor("v"), customer("C000042"), customer("nobody")])
+def test_warm_nothing_is_read_from_postgres(shop, go_live, django_assert_num_queries, subject):
+    go_live(shop)
+    look_at(shop, "v", "P00003")
+    wanted = Request(
+        filters=Filters(category="Kitchen"), exclude=("P00001",), products=("P00002",), placement="product"
+    )
+    recommend(shop.pk, subject, wanted, keep=False)
+    with django_assert_num_queries(0):
+        recommend(shop.pk, subject, wanted, keep=False)
+        similar(shop.pk, subject, "P00003", Request(), keep=False)
+
+
 # --- which version answers ---
 
 
