@@ -34,7 +34,7 @@ def adopt(folder: Path | str, shop: Shop, by: Any = None) -> Version:
 
     It is no refresh, even of an equal recipe: it learned from other rows, so it has to win against what is live.
     Nothing is fitted on its behalf; what it learned from is not known here and not bounded in time
-    (`Version.trained_until` stays empty). Raises `AdoptError`, `NotEnoughData`, `ArtifactError`.
+    (`Version.trained_until` stays empty). Raises `AdoptError`, `NotEnoughData`.
     """
     with tempfile.TemporaryDirectory(prefix="adopting-") as scratch:
         trial, split, read = _trial(Path(folder), Path(scratch) / "artifact", shop)
@@ -42,13 +42,15 @@ def adopt(folder: Path | str, shop: Shop, by: Any = None) -> Version:
         row = versions.live_row(shop, learner.slot, learner.name)
         verdict = training.judge(trial, training.incumbent(row), split, Path(scratch) / "live", Silent(), read)
         reason = _("%(reason)s It came from the lab: rows of this shop that it has learned from would flatter it.")
-        version = versions.make(
-            versions.NewVersion(
-                shop, trial.recipe, trial.evaluation, verdict.live, reason % {"reason": verdict.reason},
-                training.words_of(verdict, trial), None, trial.folder,
-                judged_against=row.pk if row else None, origin=Version.Origin.LAB, by=by,
-            )
+        new = versions.NewVersion(
+            shop, trial.recipe, trial.evaluation, verdict.live, reason % {"reason": verdict.reason},
+            training.words_of(verdict, trial), None, trial.folder,
+            judged_against=row.pk if row else None, origin=Version.Origin.LAB, by=by,
         )  # fmt: skip
+        try:
+            version = versions.make(new)
+        except artifacts.ArtifactError as error:
+            raise AdoptError(str(error)) from error
     if version.state == Version.State.LIVE:
         versions.publish(version)
         version.refresh_from_db()

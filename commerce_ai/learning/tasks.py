@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
@@ -19,16 +19,18 @@ from commerce_ai.learning.models import Run, Version
 logger = logging.getLogger(__name__)
 WAKE_EXPIRES_S = 300
 WEEK_S = 7 * 24 * 3600
+STOP_WAIT_S = 15.0
 PUBLISH_AGAIN_AFTER = timedelta(minutes=10)
 
 
-# Acked at once and never limited: the message only wakes, the lease on the run's row is what counts.
+# The message only wakes: it is acked at once, and the lease on the run's row is what counts. The limits are for a
+# worker that was started by hand on this queue and trains within the job.
 @shared_task(
     name="learning.train_queued", queue=settings.QUEUE_PREFIX + "training", acks_late=False,
     expires=WAKE_EXPIRES_S, time_limit=WEEK_S, soft_time_limit=WEEK_S,
 )  # fmt: skip
-def train_queued() -> int:
-    return trainer.work()
+def train_queued() -> None:
+    trainer.wake()
 
 
 @shared_task(name="learning.reap")
@@ -70,13 +72,17 @@ def _send(task: Any, *arguments: Any) -> None:
         logger.warning("%s could not be sent; it will be by the reaper", task.name, exc_info=True)
 
 
+@worker_ready.connect
+def _start_training(**_details: Any) -> None:
+    if settings.PROCESS == "trainer":
+        trainer.start()
+
+
 @worker_shutting_down.connect
 def _stop_training(**_details: Any) -> None:
-    trainer.stopping.set()
+    trainer.stop()
 
 
-@worker_ready.connect
-def _take_up_work(**_details: Any) -> None:
-    if settings.PROCESS == "trainer":
-        reap.run()
-        wake_trainers()
+@worker_shutdown.connect
+def _wait_for_training(**_details: Any) -> None:
+    trainer.stop(wait_s=STOP_WAIT_S)

@@ -30,8 +30,49 @@ POLL_S = 0.2
 CANCEL_GRACE_S = 10.0  # for the child to hear it from its own report
 KILL_GRACE_S = 5.0  # between asking a process to end and ending it
 LAST_CHARS = 4_000
+LOOK_S = 5.0
 
-stopping = threading.Event()  # set when this worker is asked to shut down
+stopping = threading.Event()  # set when this process is asked to shut down
+_woken = threading.Event()
+_thread: threading.Thread | None = None
+
+
+def start() -> None:
+    """Train from now on whatever is queued, in a thread of this process: its main thread stays free for Celery."""
+    global _thread
+    if _thread is None or not _thread.is_alive():
+        _thread = threading.Thread(target=_loop, name="trainer", daemon=True)
+        _thread.start()
+
+
+def wake() -> None:
+    """Look now for something queued. Where no `start` was made, train it here and return when it is done."""
+    if _thread is not None and _thread.is_alive():
+        _woken.set()
+    else:
+        work()
+
+
+def stop(wait_s: float = 0.0) -> None:
+    """End the running child, give its run back, and start nothing more."""
+    stopping.set()
+    _woken.set()
+    if _thread is not None and wait_s:
+        _thread.join(wait_s)
+
+
+def _loop() -> None:
+    while not stopping.is_set():
+        try:
+            leases.reap()
+            work()
+        except Exception:
+            logger.exception("the trainer could not work; it tries again")
+        finally:
+            connection.close()
+        # A lost message costs seconds, not a run: the queue is what stands in Postgres.
+        _woken.wait(LOOK_S)
+        _woken.clear()
 
 
 def work() -> int:

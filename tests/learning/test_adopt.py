@@ -76,6 +76,9 @@ def test_folders_that_are_no_artifacts_are_refused_in_words(shop, made, tmp_path
     with pytest.raises(AdoptError, match=r"nobody\.knows"):
         adopt(folder, shop)
     (folder / "learner.json").write_text(json.dumps(said))
+    (folder / "model.pkl").write_bytes(b"")
+    with pytest.raises(AdoptError, match=r"model\.pkl"):
+        adopt(folder, shop)
     (folder / "toy.json").write_text("{")
     with pytest.raises(AdoptError, match="damaged"):
         adopt(folder, shop)
