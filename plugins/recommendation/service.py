@@ -204,7 +204,7 @@ def _answer(
 def _item(wish: Wish, position: int, pick: Pick, reasons: dict[Any, Reason | None]) -> Item:
     catalogue, place = wish.assortment.catalogue, pick.place
     # A list has few reasons, and a translation costs as much as all the rest of an item.
-    why = (pick.because, pick.known, pick.source)
+    why = (pick.because, pick.because == pick.place, pick.known, pick.source)
     if why not in reasons:
         reasons[why] = _reason(catalogue, pick)
     return Item(
@@ -232,6 +232,8 @@ def _kept(wish: Wish, item: Item, pick: Pick) -> payload.Item:
 
 
 def _reason(catalogue: Any, pick: Pick) -> Reason | None:
+    if pick.because == pick.place:
+        return Reason("seen_before", say("You looked at this before"))
     if pick.because >= 0 and pick.known:
         title = catalogue.title[pick.because]
         params = {"product_id": catalogue.external_id[pick.because], "title": title}

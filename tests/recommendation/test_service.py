@@ -75,6 +75,16 @@ def test_a_known_customer_gets_what_fits_their_history(shop, go_live):
     assert ids(answer) != ids(recommend(shop.pk, STRANGER, Request(n=10)))
 
 
+def test_no_product_is_its_own_reason(shop, go_live):
+    go_live(shop)
+    codes = set()
+    for number in range(1, 40):
+        for item in recommend(shop.pk, customer(f"C{number:06d}"), Request(n=20), keep=False).items:
+            assert item.reason.params.get("product_id") != item.product_id
+            codes.add(item.reason.code)
+    assert codes == {"seen_before", "because_known", "popular"}
+
+
 def test_a_running_visit_counts_at_once_and_gives_its_reasons(shop, go_live):
     go_live(shop)
     cold = recommend(shop.pk, visitor("v"), Request(n=10))
