@@ -27,6 +27,8 @@ def test_the_page_is_what_the_code_says() -> None:
 
 def test_every_table_of_the_shop_can_be_loaded_or_is_listed_with_the_reason() -> None:
     every = {
-        name for name in models.__all__ if hasattr(getattr(models, name), "_meta") and not getattr(models, name)._meta.abstract
+        name
+        for name in models.__all__
+        if hasattr(getattr(models, name), "_meta") and not getattr(models, name)._meta.abstract
     }
     assert {each.model.__name__ for each in tables().values()} == every - NOT_LOADED

@@ -103,9 +103,11 @@ def shop_state(shop: Shop) -> dict[str, Any]:
 def test_an_invoice_becomes_an_order(uk: Shop, load: Load) -> None:
     loaded = load(
         uk,
-        line("1", "A", quantity=2, unit_price=1.5), line("1", "K", description="CUP", quantity=1, unit_price=4.25),
-        line("1", "POST", description="POSTAGE", quantity=1, unit_price=18), line("2", "A", customer_id=None, unit_price=1.65),
-    )  # fmt: skip
+        line("1", "A", quantity=2, unit_price=1.5),
+        line("1", "K", description="CUP", quantity=1, unit_price=4.25),
+        line("1", "POST", description="POSTAGE", quantity=1, unit_price=18),
+        line("2", "A", customer_id=None, unit_price=1.65),
+    )
     order = Order.objects.of(uk).get(external_id="1")
     assert (order.total, order.shipping, order.currency, order.shipping_country) == (Decimal("25.25"), 18, "GBP", "GB")
     assert (order.door, order.source, order.status) == (Door.FILE, "online-retail", "fulfilled")
@@ -125,17 +127,28 @@ def test_an_invoice_becomes_an_order(uk: Shop, load: Load) -> None:
 def test_what_is_no_sale_is_told_apart(uk: Shop, load: Load) -> None:
     loaded = load(
         uk,
-        line("1", "A"), line("1", "A"),  # twice the same
-        line("2", "M", description="Manual", unit_price=50), line("3", "BANK CHARGES", unit_price=15), line("4", "POST", unit_price=18),
+        line("1", "A"),
+        line("1", "A"),  # twice the same
+        line("2", "M", description="Manual", unit_price=50),
+        line("3", "BANK CHARGES", unit_price=15),
+        line("4", "POST", unit_price=18),
         line("5", "A", quantity=-40, unit_price=0, customer_id=None, description="damaged"),
         line("6", "A", quantity=40, unit_price=0, customer_id=None, description="found"),
-        line("7", "A", unit_price=0), line("C8", "A", quantity=-1), line("9", "A", quantity=-1), line("C10", "A", quantity=3),
+        line("7", "A", unit_price=0),
+        line("C8", "A", quantity=-1),
+        line("9", "A", quantity=-1),
+        line("C10", "A", quantity=3),
         line("A11", "B", description="Adjust bad debt", unit_price=-900, customer_id=None),
-    )  # fmt: skip
+    )
     assert counts(loaded) == {
-        "duplicate_rows": 1, "non_product_codes": 4, "stock_corrections": 2, "free_lines": 1, "cancellations": 1,
-        "negative_quantities": 1, "cancelled_without_goods": 1,
-    }  # fmt: skip
+        "duplicate_rows": 1,
+        "non_product_codes": 4,
+        "stock_corrections": 2,
+        "free_lines": 1,
+        "cancellations": 1,
+        "negative_quantities": 1,
+        "cancelled_without_goods": 1,
+    }
     row = loaded.load
     assert (row.rows_read, row.rows_duplicate, row.rows_left_out, row.rows_rejected) == (12, 1, 7, 0)
     assert set(Order.objects.of(uk).values_list("external_id", flat=True)) == {"1", "7"}
@@ -149,10 +162,14 @@ def test_a_return_belongs_to_the_customers_last_order_of_the_product(uk: Shop, l
     days = {name: f"2010-06-0{day} 10:00" for day, name in enumerate(("first", "second", "back", "after"), 1)}
     loaded = load(
         uk,
-        line("1", "A", timestamp=days["first"]), line("2", "A", timestamp=days["second"]), line("3", "A", timestamp=days["after"]),
-        line("4", "A", timestamp=days["second"], customer_id="8"), line("C5", "A", quantity=-1, timestamp=days["back"]),
-        line("C6", "K", quantity=-1, timestamp=days["back"]), line("C7", "A", quantity=-1, timestamp=days["back"], customer_id=None),
-    )  # fmt: skip
+        line("1", "A", timestamp=days["first"]),
+        line("2", "A", timestamp=days["second"]),
+        line("3", "A", timestamp=days["after"]),
+        line("4", "A", timestamp=days["second"], customer_id="8"),
+        line("C5", "A", quantity=-1, timestamp=days["back"]),
+        line("C6", "K", quantity=-1, timestamp=days["back"]),
+        line("C7", "A", quantity=-1, timestamp=days["back"], customer_id=None),
+    )
     found = dict(Return.objects.of(uk).values_list("external_id", "order__external_id"))
     assert found == {"C5-A": "2", "C6-K": None, "C7-A": None}
     assert counts(loaded)["returns_without_order"] == 2
@@ -160,15 +177,21 @@ def test_a_return_belongs_to_the_customers_last_order_of_the_product(uk: Shop, l
 
 def test_one_product_and_customer_under_several_spellings(uk: Shop, load: Load) -> None:
     loaded = load(
-        uk, line("1", "85123a", customer_id="9.0", description="HEART"), line("2", " 85123A", customer_id="9", description=" HEART"),
+        uk,
+        line("1", "85123a", customer_id="9.0", description="HEART"),
+        line("2", " 85123A", customer_id="9", description=" HEART"),
         line("3", "85123A", description="heart wrong", timestamp="2010-07-01T10:00", unit_price=1.75, country="EIRE"),
-    )  # fmt: skip
+    )
     product, customer = Product.objects.of(uk).get(), Customer.objects.of(uk).get()
     assert (product.external_id, product.title, product.price) == ("85123A", "HEART", Decimal("1.75"))
     assert (customer.external_id, customer.country) == ("9", "IE")
     assert counts(loaded) == {
-        "products_merged": 1, "customers_merged": 1, "title_chosen": 1, "price_changed": 1, "country_changed": 1,
-    }  # fmt: skip
+        "products_merged": 1,
+        "customers_merged": 1,
+        "title_chosen": 1,
+        "price_changed": 1,
+        "country_changed": 1,
+    }
 
 
 def test_outliers_are_counted_by_the_stated_rule_and_kept(uk: Shop, load: Load) -> None:
@@ -180,9 +203,15 @@ def test_outliers_are_counted_by_the_stated_rule_and_kept(uk: Shop, load: Load) 
 
 def test_lines_that_can_not_be_read_wait_in_quarantine(uk: Shop, load: Load) -> None:
     loaded = load(
-        uk, line("1", "A"), line("1", "B", quantity=0), line("1", "C", unit_price=-4), line("1", "D1", timestamp="01/06/2010"),
-        line("", "E"), line("1", "F", unit_price="1,50"), most_rejected=1.0,
-    )  # fmt: skip
+        uk,
+        line("1", "A"),
+        line("1", "B", quantity=0),
+        line("1", "C", unit_price=-4),
+        line("1", "D1", timestamp="01/06/2010"),
+        line("", "E"),
+        line("1", "F", unit_price="1,50"),
+        most_rejected=1.0,
+    )
     rows = QuarantineRow.objects.of(uk).order_by("row_number").values_list("row_number", "column", "reason")
     assert list(rows) == [
         (2, "quantity", "zero"), (3, "unit_price", "negative"), (4, "timestamp", "instant"), (5, "invoice", "missing"),

@@ -155,11 +155,15 @@ def test_damaged_parquet(put: Put) -> None:
 
 @given(
     rows=st.lists(
-        st.lists(st.text(st.characters(exclude_characters="\r\x00", exclude_categories=["Cs"]), max_size=8), min_size=2, max_size=2)
-        .filter(lambda row: any(row)),
-        min_size=1, max_size=20,
+        st.lists(
+            st.text(st.characters(exclude_characters="\r\x00", exclude_categories=["Cs"]), max_size=8),
+            min_size=2,
+            max_size=2,
+        ).filter(lambda row: any(row)),
+        min_size=1,
+        max_size=20,
     )
-)  # fmt: skip
+)
 def test_whatever_a_csv_writer_writes_is_read_as_it_was(
     rows: list[list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -191,8 +191,14 @@ def test_rules_that_look_at_two_columns_and_at_defaults(shop: Shop, load: Load) 
     )  # fmt: skip
     assert loaded.load.rows_rejected == 1
     assert "ends_at ≥ starts_at" in QuarantineRow.objects.of(shop).get().message
-    load(shop, "consents", "customer_id,anonymous_id,purpose,granted,at", ",,email,yes,2024-01-01", ",a1,email,yes,2024-01-01",
-         most_rejected=1.0)  # fmt: skip
+    load(
+        shop,
+        "consents",
+        "customer_id,anonymous_id,purpose,granted,at",
+        ",,email,yes,2024-01-01",
+        ",a1,email,yes,2024-01-01",
+        most_rejected=1.0,
+    )
     assert QuarantineRow.objects.of(shop).filter(table="consents").get().row_number == 1
 
 

@@ -32,11 +32,11 @@ python manage.py load segment FILE --shop S                            # one Seg
 way: read, validate, clean, COPY. The end of a load says what was found and done (the *cleaning report*, kept with the
 load), how many rows were written, seconds and peak memory.
 
-**All or nothing.** A file that is truncated, in another encoding, too large (`LOAD_MAX_BYTES`), empty, or lacks a column
-is refused with one message that names row and column (exit status 2), and nothing of it is written; so is one of which
-more than {MOST_REJECTED:.0%} of the rows can't be taken (`--most-rejected`). Rows are counted from 1; the header is not
-one. A load that is killed leaves nothing behind: cleaned rows wait in files under `var/loading`, personal columns in
-them encrypted, and one transaction takes them over.
+**All or nothing.** A file that is truncated, in another encoding, too large (`LOAD_MAX_BYTES`), empty, or without a
+needed column is refused with one message that names row and column (exit status 2), and nothing of it is written; so
+is one of which more than {MOST_REJECTED:.0%} of the rows can't be taken (`--most-rejected`). Rows are counted from 1;
+the header is not one. A load that is killed leaves nothing behind: cleaned rows wait in files under `var/loading`,
+personal columns in them encrypted, and one transaction takes them over.
 
 **Quarantine.** A row that can't be taken is kept with the reason, its number and the column; e-mail, phone, name and
 address only encrypted. It can be corrected and tried again in the console.
@@ -48,10 +48,11 @@ file does not have stays as it is; an empty cell means the column's default.
 **Orders** that come by several doors: API and webhook before file before tracking; within a door the later
 `updated_at` (where a file has none: `placed_at`).
 
-**CSV**: the first line names the columns, in any letter case; separator comma, semicolon, tab or bar; UTF-8, UTF-16 with
-its byte order mark, or `--encoding`. Dates are ISO 8601 (2024-03-31T18:00:00Z; without a zone UTC), true and false may
-be 1, 0, yes, no, and several texts in one cell are separated by a bar. Decimals come after a point. Money is in the shop's currency: a row in another one
-goes to quarantine. References name the other table's external id, and that row has to be there first.
+**CSV**: the first line names the columns, in any letter case; separator comma, semicolon, tab or bar; UTF-8, UTF-16
+with its byte order mark, or `--encoding`. Dates are ISO 8601 (2024-03-31T18:00:00Z; without a zone UTC), true and false
+may be 1, 0, yes, no, and several texts in one cell are separated by a bar. Decimals come after a point. Money is in the
+shop's currency: a row in another one goes to quarantine. References name the other table's external id, and that row
+has to be there first.
 """
 
 SEGMENT = """

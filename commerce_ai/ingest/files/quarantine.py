@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 from django.contrib.auth.models import User
@@ -20,6 +21,8 @@ from commerce_ai.ingest.files.rejects import Rejects
 from commerce_ai.ingest.files.staging import Staging
 from commerce_ai.ingest.models import QuarantineRow
 from commerce_ai.shop.models import Shop
+
+Values = Mapping[int, Mapping[str, str | None]]
 
 
 @dataclass
@@ -64,36 +67,16 @@ def _retry(
     by: User | None,
     retried: Retried,
 ) -> None:
-    name = _("quarantine")
     at = datetime.now(UTC)
     values = {row.pk: {**row.all_values(), **corrections.get(row.pk, {})} for row in rows}
-    with Staging() as staging:
-        rejects = Rejects(staging, shop_id=shop.pk, format=format, table=table, file=name, limit=1.0)
-        loading = Loading(shop, format, table, name, staging, rejects, at, retried=True)
-        try:
-            with transaction.atomic():
-                _again(loading, values)
-        except FileError as error:
-            # The rows as a whole were refused (a rule of the table between them): all of them stay.
-            QuarantineRow.objects.of(shop).filter(pk__in=values).update(message=error.reason)
-            retried.problems.update(dict.fromkeys(values, error.reason))
-            return
-        still = {each["row_number"]: each for frame in staging.parts("rejects") for each in frame.to_dicts()}
+    still: dict[int, dict[str, Any]] = {}
+    for part in _parts(format, values):
+        still |= _again(shop, format, table, at, {pk: values[pk] for pk in part})
     for row in rows:
         row.attempts += 1
         if (bad := still.get(row.pk)) is not None:
             row.column, row.reason, row.message = bad["column"], bad["reason"], bad["message"]
-            row.values = json.loads(bad["values"])
-            secret = {
-                name: value
-                for name, value in values[row.pk].items()
-                if name not in row.values or row.values[name] != value
-            }
-            row.sealed = (
-                json.dumps({name: value for name, value in secret.items() if value is not None}, ensure_ascii=False)
-                if secret
-                else ""
-            )
+            row.values, row.sealed = bad["values"], bad["sealed"]
             retried.problems[row.pk] = row.message
         else:
             row.state, row.solved_at, row.solved_by = QuarantineRow.State.SOLVED, at, by
@@ -101,34 +84,69 @@ def _retry(
         row.save()
 
 
-def _again(loading: Loading, values: Mapping[int, Mapping[str, str | None]]) -> None:
+def _again(shop: Shop, format: str, table: str, at: datetime, values: Values) -> dict[int, dict[str, Any]]:
+    """One more try, all or nothing but for the rows that come back: their new columns of QuarantineRow, by key."""
+    name = _("quarantine")
+    with Staging() as staging:
+        rejects = Rejects(staging, shop_id=shop.pk, format=format, table=table, file=name, limit=1.0)
+        loading = Loading(shop, format, table, name, staging, rejects, at, retried=True)
+        try:
+            with transaction.atomic():
+                _load(loading, values)
+        except FileError as error:  # a rule of the table between rows: all of them stay
+            bad = {"column": error.column or "", "reason": "rule", "message": error.reason}
+            return {
+                pk: bad | _split(row.values, each)
+                for (pk, each), row in zip(values.items(), _of(shop, values), strict=True)
+            }
+        found = [each for frame in staging.parts("rejects") for each in frame.to_dicts()]
+    return {
+        each["row_number"]: {
+            "column": each["column"], "reason": each["reason"], "message": each["message"],
+            **_split(json.loads(each["values"]), values[each["row_number"]]),
+        }
+        for each in found
+    }  # fmt: skip
+
+
+def _of(shop: Shop, values: Values) -> list[QuarantineRow]:
+    rows = QuarantineRow.objects.of(shop).in_bulk(list(values))
+    return [rows[pk] for pk in values]
+
+
+def _split(clear: Mapping[str, Any], values: Mapping[str, str | None]) -> dict[str, Any]:
+    """What of a row may stand in clear, and the rest to be encrypted; corrections of clear columns stay clear."""
+    given = {name: value for name, value in values.items() if value is not None}
+    secret = {name: value for name, value in given.items() if clear.get(name) != value}
+    return {"values": dict(clear), "sealed": json.dumps(secret, ensure_ascii=False) if secret else ""}
+
+
+def _load(loading: Loading, values: Values) -> None:
     if loading.format == "segment" or loading.table == "event":
-        lines = [(pk, segment.message_of(dict(each))) for pk, each in values.items()]
-        segment.clean_lines(loading, lines)
+        segment.clean_lines(loading, [(pk, segment.message_of(dict(each))) for pk, each in values.items()])
         pipeline.write_rows(pipeline.steps_of("segment", ""), loading)
         return
     steps = pipeline.steps_of(loading.format, loading.table)
-    for frame in _frames(values, united=loading.format == "online-retail"):
-        while True:
-            try:
-                steps.clean(loading, [frame])
-                break
-            except MissingColumn as error:  # it was empty in every one of the rows
-                frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(str(error.column)))
+    ids = sorted(values)
+    columns = sorted({name for each in values.values() for name, value in each.items() if value not in (None, "")})
+    frame = pl.DataFrame(
+        {ROW: ids, **{name: [values[pk].get(name) for pk in ids] for name in columns}},
+        schema={ROW: pl.Int64, **dict.fromkeys(columns, pl.String)},
+    )
+    while True:
+        try:
+            steps.clean(loading, [frame])
+            break
+        except MissingColumn as error:  # it was empty in every one of the rows
+            frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(str(error.column)))
     pipeline.write_rows(steps, loading)
 
 
-def _frames(values: Mapping[int, Mapping[str, str | None]], *, united: bool) -> list[pl.DataFrame]:
-    """One frame for each set of columns: what a row does not say must not be changed. `united`: one for all."""
+def _parts(format: str, values: Values) -> list[list[int]]:
+    """Rows of a table go by the columns they have: what a row does not say must not be changed."""
+    if format not in ("csv", "parquet"):
+        return [list(values)]
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for pk, each in values.items():
         groups[tuple(sorted(name for name, value in each.items() if value not in (None, "")))].append(pk)
-    if united:
-        groups = {tuple(sorted({name for columns in groups for name in columns})): sorted(values)}
-    return [
-        pl.DataFrame(
-            {ROW: ids, **{name: [values[pk].get(name) for pk in ids] for name in columns}},
-            schema={ROW: pl.Int64, **dict.fromkeys(columns, pl.String)},
-        )
-        for columns, ids in groups.items()
-    ]
+    return list(groups.values())

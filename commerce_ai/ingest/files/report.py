@@ -34,18 +34,26 @@ SAYS: dict[str, Any] = {
     "country_changed": gettext_lazy("customers with several countries; the latest one counts"),
     "cancellations": gettext_lazy("cancelled lines; each is a return"),
     "negative_quantities": gettext_lazy("lines with a negative quantity and a price, not cancelled; each is a return"),
-    "returns_without_order": gettext_lazy("returns for which the customer has no earlier order of that product; kept without an order"),
+    "returns_without_order": gettext_lazy(
+        "returns for which the customer has no earlier order of that product; kept without an order"
+    ),
     "shipping_codes": gettext_lazy("lines for postage or carriage; added to the order's shipping"),
-    "non_product_codes": gettext_lazy("lines that are no product (fees, samples, discounts, corrections by hand); left out"),
-    "stock_corrections": gettext_lazy("lines without customer and price (lost, found, damaged); stock corrections, left out"),
+    "non_product_codes": gettext_lazy(
+        "lines that are no product (fees, samples, discounts, corrections by hand); left out"
+    ),
+    "stock_corrections": gettext_lazy(
+        "lines without customer and price (lost, found, damaged); stock corrections, left out"
+    ),
     "free_lines": gettext_lazy("lines given to a customer at no price; kept"),
     "cancelled_without_goods": gettext_lazy("cancellations with nothing to give back (positive quantity); left out"),
     "price_outliers": gettext_lazy("unit prices more than ten times above or below the product's median; kept"),
-    "quantity_outliers": gettext_lazy("quantities more than six robust deviations (of the logarithm, by product) from the median; kept"),
+    "quantity_outliers": gettext_lazy(
+        "quantities more than six robust deviations (of the logarithm, by product) from the median; kept"
+    ),
     "order_times": gettext_lazy("orders whose lines bear several instants; the first one counts"),
     "order_customers": gettext_lazy("orders whose lines name several customers; the first by alphabet counts"),
     "events_duplicate": gettext_lazy("messages that had come before; dropped"),
-}  # fmt: skip
+}
 
 
 @dataclass

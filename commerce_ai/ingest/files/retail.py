@@ -26,21 +26,60 @@ CURRENCY = "GBP"
 FIELDS: dict[str, Field] = {
     each.name: each
     for each in (
-        Field("invoice", "invoice", "text", gettext_lazy("invoice; a C in front marks a cancellation"), required=True, max_length=64),
-        Field("sku", "sku", "text", gettext_lazy("product, or a code such as POST for postage"), required=True, max_length=255),
+        Field(
+            "invoice",
+            "invoice",
+            "text",
+            gettext_lazy("invoice; a C in front marks a cancellation"),
+            required=True,
+            max_length=64,
+        ),
+        Field(
+            "sku",
+            "sku",
+            "text",
+            gettext_lazy("product, or a code such as POST for postage"),
+            required=True,
+            max_length=255,
+        ),
         Field("description", "description", "text", gettext_lazy("product's name"), nullable=True, max_length=500),
-        Field("quantity", "quantity", "decimal", gettext_lazy("pieces; below zero they came back"), required=True, digits=14, places=3),
+        Field(
+            "quantity",
+            "quantity",
+            "decimal",
+            gettext_lazy("pieces; below zero they came back"),
+            required=True,
+            digits=14,
+            places=3,
+        ),
         Field("timestamp", "timestamp", "instant", gettext_lazy("when"), required=True),
-        Field("unit_price", "unit_price", "decimal", gettext_lazy("price of one piece, in pounds"), required=True, digits=14, places=4),
-        Field("customer_id", "customer_id", "text", gettext_lazy("customer; empty for a guest"), nullable=True, max_length=255),
+        Field(
+            "unit_price",
+            "unit_price",
+            "decimal",
+            gettext_lazy("price of one piece, in pounds"),
+            required=True,
+            digits=14,
+            places=4,
+        ),
+        Field(
+            "customer_id",
+            "customer_id",
+            "text",
+            gettext_lazy("customer; empty for a guest"),
+            nullable=True,
+            max_length=255,
+        ),
         Field("country", "country", "text", gettext_lazy("country, by name or code"), nullable=True),
-        Field("cancelled", "cancelled", "boolean", gettext_lazy("whether the invoice is a cancellation"), nullable=True),
+        Field(
+            "cancelled", "cancelled", "boolean", gettext_lazy("whether the invoice is a cancellation"), nullable=True
+        ),
     )
-}  # fmt: skip
+}
 # The spellings of UCI's own files.
 _ALIASES = {
-    "invoiceno": "invoice", "stockcode": "sku", "invoicedate": "timestamp", "price": "unit_price", "unitprice": "unit_price",
-    "customerid": "customer_id",
+    "invoiceno": "invoice", "stockcode": "sku", "invoicedate": "timestamp", "price": "unit_price",
+    "unitprice": "unit_price", "customerid": "customer_id",
 }  # fmt: skip
 
 # Codes that are no goods. The first kind is what the customer paid for delivery.
@@ -172,9 +211,8 @@ def _classify(lines: pl.DataFrame) -> pl.DataFrame:
         .when(free).then(pl.lit("free_lines"))
         .otherwise(pl.lit(""))
     )  # fmt: skip
-    kinds = {
-        "": SALE, "free_lines": SALE, "shipping_codes": SHIPPING, "cancellations": RETURN, "negative_quantities": RETURN,
-    }  # fmt: skip
+    kinds = {"": SALE, "free_lines": SALE, "shipping_codes": SHIPPING}
+    kinds |= {"cancellations": RETURN, "negative_quantities": RETURN}
     return lines.with_columns(why.alias("why")).with_columns(
         pl.col("why").replace_strict(kinds, default=None, return_dtype=pl.String).alias("kind")
     )

@@ -63,6 +63,8 @@ def _leave_out(loading: Loading, lines: pl.DataFrame) -> pl.DataFrame:
     """Lines with a kind. Delivery alone is no order: without goods on the invoice it is left out too."""
     goods = lines.filter(pl.col("kind") == SALE)["invoice"].unique()
     alone = (pl.col("kind") == SHIPPING) & ~pl.col("invoice").is_in(goods.implode())
+    if loading.retried:  # the goods went in before
+        alone = pl.lit(False)
     lines = lines.with_columns(
         pl.when(alone).then(pl.lit("non_product_codes")).otherwise("why").alias("why"),
         pl.when(~alone).then("kind").alias("kind"),
@@ -93,9 +95,13 @@ def _orders(loading: Loading, sales: pl.DataFrame, shipping: pl.DataFrame) -> pl
     loading.findings.add(
         "order_times", int((orders["_times"] > 1).sum()), examples=orders.filter(pl.col("_times") > 1)["invoice"].sort()
     )
-    delivery = shipping.group_by("invoice").agg(worth.sum().alias("shipping"))
-    orders = orders.join(delivery, on="invoice", how="left").with_columns(pl.col("shipping").fill_null(0.0))
-    return orders.drop("_customers", "_times").sort("invoice")
+    delivery = shipping.group_by("invoice").agg(
+        worth.sum().alias("shipping"), pl.col("timestamp").min().alias("_at"), pl.col("country").max().alias("_to")
+    )
+    orders = orders.join(delivery, on="invoice", how="full", coalesce=True).with_columns(
+        pl.col("shipping", "goods").fill_null(0.0), pl.coalesce("placed_at", "_at"), pl.coalesce("country", "_to")
+    )
+    return orders.drop("_customers", "_times", "_at", "_to").sort("invoice")
 
 
 def _returns(lines: pl.DataFrame) -> pl.DataFrame:

@@ -83,8 +83,9 @@ def _orders(loading: Loading, number: int, products: dict[str, int], customers: 
     """One bucket's orders and lines; ids of the orders."""
     orders = _part(loading, f"orders-{number:02}")
     sales = _part(loading, f"sales-{number:02}")
-    if orders is None or sales is None:
+    if orders is None:
         return []
+    sales = sales if sales is not None else _NO_SALES
     doors = _doors(loading, orders["invoice"])
     theirs = [name for name, (_id, door) in doors.items() if door > Door.FILE]
     lost = sales.filter(pl.col("invoice").is_in(theirs))
@@ -93,6 +94,9 @@ def _orders(loading: Loading, number: int, products: dict[str, int], customers: 
     orders, sales = orders.filter(~pl.col("invoice").is_in(theirs)), sales.filter(~pl.col("invoice").is_in(theirs))
     if loading.retried:
         # Single lines come back from quarantine: the rest of their invoice is there already.
+        orders = orders.filter(
+            pl.col("invoice").is_in(list(doors)) | pl.col("invoice").is_in(sales["invoice"].implode())
+        )
         _upsert_orders(loading, orders.filter(~pl.col("invoice").is_in(list(doors))), customers)
         _add_shipping(loading, orders.filter(pl.col("invoice").is_in(list(doors))), doors)
     else:
@@ -133,7 +137,8 @@ def _upsert_orders(loading: Loading, orders: pl.DataFrame, customers: dict[str, 
     loading.touch_days(orders["placed_at"])
     money = pl.Decimal(14, 4)
     frame = orders.select(
-        pl.lit(loading.shop.pk).alias("shop_id"), pl.col("invoice").alias("external_id"), pl.col("invoice").alias("number"),
+        pl.lit(loading.shop.pk).alias("shop_id"), pl.col("invoice").alias("external_id"),
+        pl.col("invoice").alias("number"),
         pl.col("customer_id").replace_strict(customers, default=None, return_dtype=pl.Int64),
         pl.lit(str(Order.Status.FULFILLED)).alias("status"), pl.lit(loading.shop.currency).alias("currency"),
         (pl.col("goods") + pl.col("shipping")).cast(money).alias("total"), pl.col("shipping").cast(money),
@@ -151,11 +156,12 @@ def _returns(loading: Loading, number: int, products: dict[str, int], customers:
         return []
     if loading.retried:
         returns = returns.with_columns(pl.format("{}-{}-q{}", "invoice", "sku", ROW).alias("external_id"))
+    amount = (pl.col("quantity").cast(pl.Float64) * pl.col("unit_price").cast(pl.Float64)).round(4)
     frame = returns.select(
         pl.lit(loading.shop.pk).alias("shop_id"), pl.col("external_id").str.slice(0, 255),
         pl.col("customer_id").replace_strict(customers, default=None, return_dtype=pl.Int64),
         pl.col("sku").replace_strict(products, return_dtype=pl.Int64).alias("product_id"), "sku", "quantity",
-        (pl.col("quantity").cast(pl.Float64) * pl.col("unit_price").cast(pl.Float64)).round(4).cast(pl.Decimal(14, 4)).alias("amount"),
+        amount.cast(pl.Decimal(14, 4)).alias("amount"),
         pl.when("cancelled").then(pl.lit("cancelled")).otherwise(pl.lit("")).alias("reason"),
         pl.col("timestamp").alias("at"), pl.lit(SOURCE).alias("source"),
     )  # fmt: skip
@@ -184,6 +190,9 @@ def settle(loading: Loading, products: _Since, customers: _Since, orders: list[i
             [shop, returns],
         )
         loading.findings.add("returns_without_order", cursor.fetchone()[0])
+
+
+_NO_SALES = pl.DataFrame(schema={"invoice": pl.String})
 
 
 def _part(loading: Loading, name: str) -> pl.DataFrame | None:

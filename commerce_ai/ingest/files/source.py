@@ -72,7 +72,8 @@ def open_source(path: Path | str, *, encoding: str = "", name: str = "") -> Sour
     limit = getattr(settings, "LOAD_MAX_BYTES", 4 * 1024**3)
     if size > limit:
         words = _(
-            "the file has %(size)s, the limit is %(limit)s (setting LOAD_MAX_BYTES); cut it into parts, which may be loaded one after another"
+            "the file has %(size)s, the limit is %(limit)s (setting LOAD_MAX_BYTES);"
+            " cut it into parts, which may be loaded one after another"
         )
         raise FileError(words % {"size": _human(size), "limit": _human(limit)}, file=name)
     with path.open("rb") as file:

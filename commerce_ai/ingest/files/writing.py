@@ -153,8 +153,8 @@ def _newer_orders(loading: Loading, frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.with_columns(pl.coalesce("updated_at", "placed_at").alias("updated_at"))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT external_id, door, updated_at, placed_at FROM shop_order WHERE shop_id = %s AND external_id = ANY(%s)"
-            " ORDER BY id FOR UPDATE",
+            "SELECT external_id, door, updated_at, placed_at FROM shop_order"
+            " WHERE shop_id = %s AND external_id = ANY(%s) ORDER BY id FOR UPDATE",
             [loading.shop.pk, frame["external_id"].to_list()],
         )
         schema: dict[str, pl.DataType] = {

@@ -123,7 +123,8 @@ def _show(console: Console, loaded: Any) -> None:
     if loaded.written:
         console.print(written)
     sums = _(
-        "%(read)s rows read = %(loaded)s loaded + %(duplicate)s duplicates + %(left_out)s left out + %(rejected)s in quarantine"
+        "%(read)s rows read = %(loaded)s loaded + %(duplicate)s duplicates"
+        " + %(left_out)s left out + %(rejected)s in quarantine"
     )
     console.print(
         sums
@@ -145,8 +146,8 @@ class _Bars:
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
-            TextColumn("{task.description:<10}"), BarColumn(), TextColumn("{task.completed:,.0f}"), _Rate(), TimeElapsedColumn(),
-            console=console, transient=not console.is_terminal,
+            TextColumn("{task.description:<10}"), BarColumn(), TextColumn("{task.completed:,.0f}"), _Rate(),
+            TimeElapsedColumn(), console=console, transient=not console.is_terminal,
         )  # fmt: skip
         self._task: Any = None
 
