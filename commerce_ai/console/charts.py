@@ -32,7 +32,8 @@ class Chart:
     """A chart with its title, which is also what a screen reader says; its figures are a table below it.
 
     `unit` formats values: a currency (``EUR``), ``percent`` (0.031 is 3.1 %) or empty; `right_unit` those of the
-    right axis. `empty` is said instead of a chart without any value.
+    right axis. `legend` names a single series too (several always are named). `empty` is said instead of a chart
+    without any value.
     """
 
     title: Any
@@ -46,6 +47,7 @@ class Chart:
     log: bool = False
     height: int = 260
     table: bool = True
+    legend: bool = False
     empty: Any = ""
 
     @property
@@ -57,6 +59,7 @@ class Chart:
         return {
             "kind": self.kind, "labels": [str(label) for label in self.labels], "unit": self.unit,
             "rightUnit": self.right_unit, "xTitle": str(self.x_title), "stacked": self.stacked, "log": self.log,
+            "legend": self.legend,
             "series": [
                 {
                     "label": str(each.label), "values": list(each.values), "x": _list(each.x), "low": _list(each.low),

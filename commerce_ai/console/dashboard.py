@@ -109,7 +109,7 @@ def _tiles(shop: Shop, found: figures.Figures) -> list[Tile]:
     return [
         Tile(_("Revenue"), money_of(total[figures.REVENUE]), orders, _moved(found, figures.REVENUE)),
         Tile(_("Orders"), _whole(total[figures.ORDERS]), orders, _moved(found, figures.ORDERS)),
-        Tile(_("Conversion"), _percent(now), f"{daily}&q=visitors", figures.change(now, then), _("orders per visitor")),
+        Tile(_("Conversion"), _percent(now), f"{daily}&q=visitors", figures.change(now, then)),
         Tile(_("Average order"), money(basket, shop.currency) or "–", orders, figures.change(basket, basket_then)),
         Tile(_("Visitors"), _whole(total[figures.VISITORS]), f"{daily}&q=visitors", _moved(found, figures.VISITORS)),
         Tile(_("Events"), _whole(total[figures.EVENTS]), events, _moved(found, figures.EVENTS)),
@@ -128,7 +128,7 @@ def _charts(shop: Shop, found: figures.Figures) -> list[Chart]:
             unit=shop.currency,
         ),
         Chart(
-            _("Visitors and conversion, %(by)s") % {"by": by}, labels,
+            _("Visitors and conversion (orders per visitor), %(by)s") % {"by": by}, labels,
             [Series(_("Visitors"), series[figures.VISITORS], kind="bar"),
              Series(_("Conversion"), found.conversion(), kind="line", axis="right")],
             right_unit="percent", empty=_("No visits yet: they are counted from tracked events."),

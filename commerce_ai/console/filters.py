@@ -40,7 +40,7 @@ class During(SimpleListFilter):
         low, high = (uuid7_floor(start), uuid7_floor(end)) if self.of_id else (start, end)
         return queryset.filter(**{f"{self.column}__gte": low, f"{self.column}__lt": high})
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         yield from super().choices(changelist)
         if SPAN in (self.value() or "") and (span := read_span(self.value())):
             words = " – ".join(date_format(day, "SHORT_DATE_FORMAT") for day in span)

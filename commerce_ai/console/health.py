@@ -43,7 +43,7 @@ class Model:
 
     @property
     def known_until(self) -> datetime | None:
-        return self.version and (self.version.trained_until or self.version.created_at)
+        return (self.version.trained_until or self.version.created_at) if self.version else None
 
 
 def survey(shop: Shop) -> Survey:

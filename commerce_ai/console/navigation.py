@@ -73,7 +73,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]
     groups += [_group(title, _tables(request, tables)) for title, tables in SHOP_DATA]
     groups.append(_group(_("Intake"), _tables(request, INTAKE)))
-    plugins = _item(_("Plugins"), "extension", reverse("console:plugins"))
+    there = reverse("console:plugins")
+    plugins = _item(_("Plugins"), "extension", there, active=request.path == there)
     groups.append(_group(_("Settings"), [plugins, *_tables(request, ACCESS)], closed=False))
     return [group for group in groups if group["items"]]
 

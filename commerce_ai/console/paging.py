@@ -20,7 +20,8 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        ordered = self.object_list.order_by()
+        rows: Any = self.object_list  # a list in the admin is a queryset
+        ordered = rows.order_by()
         counted = ordered.values("pk")[: EXACT + 1].count()
         return counted if counted <= EXACT else max(EXACT + 1, _estimate(ordered))
 

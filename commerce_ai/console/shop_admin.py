@@ -12,8 +12,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
 
 from commerce_ai.console.paging import BoundedPaginator
 from commerce_ai.console.scope import scope_of, shop_of
@@ -93,11 +95,20 @@ class Scoped:
         return shop_id is None or shop_id == shop_of(request).pk
 
 
+class ShopChangeList(ChangeList):
+    """Says how many rows there are without counting them twice."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.has_active_filters and not self.query:
+            self.full_result_count = self.result_count
+
+
 class ShopAdmin(Scoped, ModelAdmin):
     """Inherit for a table of the shop. Roles: analysts see, operators write, owners do all.
 
-    `next_step` says what to do while the table is empty, `bumps` which topics of Revision a write moves,
-    `secret` which encrypted columns are only shown masked (all, unless said otherwise).
+    `next_step` says what to do while the table is empty (its first sentence is the heading), `bumps` which topics of
+    Revision a write moves. Encrypted columns are shown masked.
     """
 
     form = ShopForm
@@ -108,7 +119,7 @@ class ShopAdmin(Scoped, ModelAdmin):
     list_max_show_all = 200
     list_filter_submit = False
     compressed_fields = True
-    next_step: Any = _("Rows come with the shop's data: load a file or send them through the API.")
+    next_step: Any = _("Nothing here yet. Load a file, or send rows through the API.")
     next_step_code: ClassVar[str] = ""
     bumps: ClassVar[tuple[str, ...]] = ()
 
@@ -117,6 +128,9 @@ class ShopAdmin(Scoped, ModelAdmin):
         self.encrypted = [each for each in model._meta.fields if isinstance(each, EncryptedTextField)]
         for field in self.encrypted:
             setattr(self, f"masked_{field.name}", _masked(field))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ShopChangeList
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).defer(*(field.name for field in self.encrypted))
@@ -194,7 +208,11 @@ class ShopAdmin(Scoped, ModelAdmin):
         raise Http404
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"next_step": self.next_step, "next_step_code": self._code(request), "scope": scope_of(request)}
+        heading, _stop, step = str(self.next_step).partition(". ")
+        context = {
+            "title": capfirst(self.opts.verbose_name_plural), "scope": scope_of(request), "next_heading": heading,
+            "next_step": step, "next_step_code": self._code(request),
+        }  # fmt: skip
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
 
@@ -220,7 +238,8 @@ class ShopInline(Scoped, TabularInline):
 
 
 def _rows_of(model: type[models.Model], request: HttpRequest) -> models.QuerySet[Any] | None:
-    manager, shop = model._default_manager, scope_of(request).shop
+    manager: Any = model._default_manager
+    shop = scope_of(request).shop
     if model is get_user_model():
         return manager.filter(shop_memberships__shop=shop) if shop else manager.none()
     if not hasattr(manager.all(), "of"):

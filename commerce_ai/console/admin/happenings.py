@@ -23,7 +23,7 @@ from commerce_ai.shop.models import (
 )
 
 KINDS = ("track", "page", "screen", "identify", "group", "alias")
-PURCHASES = _("They come with the first order: by tracking, through the API or from a file.")
+PURCHASES = _("Nothing here yet. It comes with the first order: by tracking, through the API or from a file.")
 
 
 @admin.register(Event)

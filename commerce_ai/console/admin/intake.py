@@ -101,7 +101,7 @@ class QuarantineRowAdmin(PageAdmin):
         return row.state, row.get_state_display()
 
     @admin.action(description=_("Try again"), permissions=["try"])
-    def try_again(self, request: HttpRequest, queryset: Any) -> None:
+    def try_again(self, request: Any, queryset: Any) -> None:
         rows = list(queryset.filter(state=QuarantineRow.State.OPEN)[:MOST_AT_ONCE])
         done = retry(rows, by=request.user)
         for row in rows:
@@ -134,7 +134,7 @@ class QuarantineRowAdmin(PageAdmin):
         context = {"title": str(row), "row": row, "columns": list(enumerate(columns)), "may_try": may_try}
         return self.show(request, "console/quarantine.html", context, row)
 
-    def _act(self, request: HttpRequest, row: QuarantineRow, columns: list[tuple[str, Any, bool]]) -> HttpResponse:
+    def _act(self, request: Any, row: QuarantineRow, columns: list[tuple[str, Any, bool]]) -> HttpResponse:
         mine = QuarantineRow.objects.of(row.shop_id).filter(pk=row.pk)
         if "discard" in request.POST:
             self.discard(request, mine)

@@ -27,14 +27,14 @@ class KeyForm(ShopForm):
     """Scopes are ticked, origins written one a line."""
 
     scopes = forms.MultipleChoiceField(
-        label=_("scopes"),
+        label=_("Scopes"),
         choices=[(name, f"{name}: {words}") for name, words in SCOPES.items()],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         required=False,
         help_text=_("None ticked: all that the kind may hold; a publishable key: track, recommend, chat."),
     )
     origins = forms.CharField(
-        label=_("allowed origins"),
+        label=_("Allowed origins"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         required=False,
         help_text=_("One a line, as in https://shop.example or https://*.shop.example. For publishable keys."),

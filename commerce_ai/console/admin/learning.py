@@ -107,7 +107,7 @@ class RunAdmin(PageAdmin):
         if isinstance(answer, Run):
             self.log_addition(request, answer, str(_("Asked for.")))
             return HttpResponseRedirect(reverse("admin:learning_run_change", args=[answer.pk]))
-        return self.show(request, "console/training.html", answer)
+        return self.show(request, "console/training.html", {**answer, "opts": None})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -135,7 +135,7 @@ class RunAdmin(PageAdmin):
     def compare_view(self, request: HttpRequest) -> HttpResponse:
         chosen = [each for each in request.GET.getlist("run") if each.isdecimal() and len(each) < 19]
         found = list(self.get_queryset(request).filter(pk__in=chosen[: run_pages.MOST_COMPARED]))
-        return self.show(request, "console/run_compare.html", run_pages.compared(found))
+        return self.show(request, "console/run_compare.html", {**run_pages.compared(found), "opts": None})
 
 
 @admin.register(Version)

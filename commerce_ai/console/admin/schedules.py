@@ -148,4 +148,7 @@ def next_due(state: ScheduleState) -> datetime | None:
         return None
     now = timezone.now()
     remaining = task.schedule.remaining_estimate(state.succeeded_at or now)
-    return now + max(remaining, timedelta()) if remaining is not None else None
+    if remaining is None:
+        return None
+    due = now + max(remaining, timedelta()) + timedelta(seconds=30)  # to the minute, as timings are
+    return due.replace(second=0, microsecond=0)

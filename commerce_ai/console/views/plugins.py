@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -127,7 +127,7 @@ def _moved(form: forms.Form, kept: dict[str, Any]) -> list[str]:
     return sorted(name for name, value in form.cleaned_data.items() if kept.get(name, object()) != value)
 
 
-def _write_down(request: HttpRequest, slug: str, message: str) -> None:
+def _write_down(request: Any, slug: str, message: str) -> None:
     """Into Django's log, where the audit trail of the shop is."""
-    state = PluginState.objects.filter(shop=request.shop, plugin=slug)  # type: ignore[attr-defined]
+    state = PluginState.objects.filter(shop=request.shop, plugin=slug)
     LogEntry.objects.log_actions(request.user.pk, state, CHANGE, message, single_object=True)

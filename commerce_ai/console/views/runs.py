@@ -65,7 +65,7 @@ def charts(of: Sequence[Run]) -> list[Chart]:
             lines.setdefault(title, []).append(Series(label, values, x=steps))
     first = {"loss": 0}
     return [
-        Chart(title, series=series, x_title=_("step"), height=240, table=False)
+        Chart(title, series=series, x_title=_("step"), height=240, table=False, legend=len(of) > 1)
         for title, series in sorted(lines.items(), key=lambda each: (first.get(each[0].rpartition("/")[2], 1), each[0]))
     ]
 
@@ -79,7 +79,7 @@ def compared(chosen: Sequence[Run]) -> dict[str, Any]:
     words = {"run": _("Run"), "params": _("Hyper-parameters"), "metrics": _("Figures"), "baseline": _("Baseline")}
     return {
         "title": _("Compare runs"), "runs": found.runs if found else (), "charts": charts(found.runs) if found else [],
-        "groups": [(words.get(name, name), rows) for name, rows in groups.items()],
+        "groups": [(words.get(name, name), rows, name in ("run", "params")) for name, rows in groups.items()],
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from commerce_ai.learning.versions import live_row
 def start(request: HttpRequest) -> Run | dict[str, Any]:
     """The queued run, or what the page shows: learners to choose from, the form of the chosen one."""
     shop = shop_of(request)
-    choices = [
+    choices: list[dict[str, Any]] = [
         {"name": name, "learner": each, "plugin": registry.plugin_of_slot(each.slot), "chosen": False}
         for name, each in registry.learners().items()
         if registry.is_on(shop.pk, registry.plugin_of_slot(each.slot).slug)

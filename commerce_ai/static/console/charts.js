@@ -9,9 +9,9 @@
   const language = () => document.documentElement.lang || undefined;
 
   function formatter(unit, short) {
-    const options = short ? { notation: "compact", maximumFractionDigits: 1 } : { maximumSignificantDigits: 6 };
+    const options = short ? { notation: "compact", maximumSignificantDigits: 3 } : { maximumSignificantDigits: 6 };
     if (/^[A-Z]{3}$/.test(unit)) Object.assign(options, { style: "currency", currency: unit }, short ? {} : { maximumSignificantDigits: undefined });
-    if (unit === "percent") Object.assign(options, { style: "percent", notation: "standard", maximumFractionDigits: 2, maximumSignificantDigits: undefined });
+    if (unit === "percent") Object.assign(options, { style: "percent", notation: "standard", maximumSignificantDigits: short ? 3 : 4 });
     const format = new Intl.NumberFormat(language(), options);
     return (value) => (value === null || value === undefined ? "–" : format.format(value));
   }
@@ -26,6 +26,7 @@
     said.series.forEach((series, i) => {
       const colour = css(`--c-series-${(i % 8) + 1}`);
       const kind = series.kind || said.kind;
+      const few = series.values.filter((value) => value !== null).length <= 12; // a lone point has no line
       const axis = series.axis === "right" ? "right" : "y";
       if (series.low && series.high) {
         const band = { type: "line", yAxisID: axis, borderWidth: 0, pointRadius: 0, backgroundColor: colour + "26", band: true };
@@ -35,7 +36,7 @@
       found.push({
         type: kind, label: series.label, data: points(series.values, series), yAxisID: axis, borderColor: colour,
         backgroundColor: kind === "bar" ? colour + "99" : colour, borderWidth: kind === "bar" ? 0 : 2, borderRadius: 3,
-        borderDash: series.dashed ? [5, 4] : [], pointRadius: series.values.length < 2 ? 3 : 0, pointHitRadius: 8, tension: 0,
+        borderDash: series.dashed ? [5, 4] : [], pointRadius: few ? 3 : 0, pointHitRadius: 8, tension: 0,
         spanGaps: true, maxBarThickness: 28, order: kind === "bar" ? 2 : 1, stack: said.stacked ? "all" : undefined,
       });
     });
@@ -50,7 +51,7 @@
     const numeric = said.series.some((series) => series.x);
     const scales = {
       x: {
-        type: numeric ? "linear" : "category", grid: { display: false }, border: { color: grid },
+        type: numeric ? "linear" : "category", offset: !numeric, grid: { display: false }, border: { color: grid },
         ticks: { color: ink, maxRotation: 0, autoSkipPadding: 16 },
         title: { display: Boolean(said.xTitle), text: said.xTitle, color: ink },
       },
@@ -70,7 +71,7 @@
       interaction: { mode: "index", intersect: false, axis: "x" },
       plugins: {
         legend: {
-          display: said.series.length > 1, position: "top", align: "end",
+          display: said.legend || said.series.length > 1, position: "top", align: "end",
           labels: { color: ink, boxWidth: 10, boxHeight: 10, usePointStyle: true, pointStyle: "rectRounded", filter: (item, data) => !data.datasets[item.datasetIndex].band },
         },
         tooltip: {
@@ -124,7 +125,7 @@
     drawAll();
     new MutationObserver(recolour).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
   });
-  document.addEventListener("htmx:afterSettle", drawAll);
+  document.addEventListener("htmx:afterSwap", drawAll);
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
