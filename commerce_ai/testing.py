@@ -223,7 +223,7 @@ class PluginContract:
     def test_models_declare_what_is_personal(self, plugin: Plugin) -> None:
         for model in apps.get_app_config(plugin.label).get_models():
             assert isinstance(getattr(model, "personal", {}), Mapping)
-            assert hasattr(model.objects, "of") or not any(f.name == "shop" for f in model._meta.fields), model
+            assert hasattr(model._default_manager, "of") or not any(f.name == "shop" for f in model._meta.fields), model
 
 
 def _imports(file: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -93,7 +94,7 @@ class CountryField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if text and not COUNTRY.regex.match(text):
+        if text and not re.match(COUNTRY.regex, text):
             self.fail("invalid")
         return text
 

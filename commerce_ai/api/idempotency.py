@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django.db import connection, transaction
@@ -33,7 +33,7 @@ def once(request: Request, work: Callable[[], Response]) -> Response:
             return work()
         if not name.isascii() or not name.isprintable() or not 0 < len(name) <= LONGEST:
             raise ApiError("invalid", _("An Idempotency-Key has 1 to 255 printable ASCII characters."), 400)
-        caller: Caller = request.auth
+        caller = cast(Caller, request.auth)
         _take_turn(caller, name)
         kept = IdempotentWrite.objects.of(caller.shop_id).filter(api_key_id=caller.key_id, name=name).first()
         if kept is not None:

@@ -191,7 +191,7 @@ def _load(_shop_id: int) -> _Snapshot:
         caller = Caller(
             key.shop_id,
             key.pk,
-            key.kind,
+            "publishable" if key.kind == ApiKey.Kind.PUBLISHABLE else "secret",
             frozenset(key.scopes),
             tuple(key.origins),
             key.rate_per_s,

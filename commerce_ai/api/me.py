@@ -69,7 +69,7 @@ def decision(request: HttpRequest, caller: Caller, query: None, body: None, deci
     found = Decision.objects.of(caller.shop_id).filter(pk=decision_id).first()
     if found is None:
         raise errors.not_found()
-    customers = Customer.objects.of(caller.shop_id).filter(pk=found.customer_id)
+    customers = Customer.objects.of(caller.shop_id).filter(pk=found.customer_id or 0)
     return DecisionShown(
         found.id, found.plugin, found.kind, found.placement, found.subject,
         customers.values_list("external_id", flat=True).first() if found.customer_id else None,

@@ -60,7 +60,7 @@ class OrderSerializer(OutsideSerializer):
     placed_at = serializers.DateTimeField()
     cancelled_at = serializers.DateTimeField(allow_null=True, default=None)
     updated_at = serializers.DateTimeField(required=False, help_text="When your system last changed it.")
-    lines = LineSerializer(many=True, default=list, max_length=MOST_LINES)
+    lines = LineSerializer(many=True, default=list, max_length=MOST_LINES)  # type: ignore[call-arg]  # of the list that many=True makes
 
 
 class Orders(TableResource):
@@ -107,7 +107,7 @@ class Orders(TableResource):
         for change in changes:
             row, old, values = change.row, change.old, change.values
             values["customer_id"] = (
-                old.customer_id if old and "customer_id" not in row else customers.get(row.get("customer_id"))
+                old.customer_id if old and "customer_id" not in row else customers.get(row.get("customer_id") or "")
             )
             values["email_hash"] = (
                 contact.email_hash(row["email"]) if "email" in row else old and _bytes(old.email_hash)

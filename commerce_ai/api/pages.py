@@ -6,7 +6,6 @@ import base64
 import binascii
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -23,7 +22,7 @@ class Pages(BasePagination):
 
     next: str | None = None
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         limit, after = _limit(request.query_params), read_cursor(request.query_params.get("cursor", ""))
         rows = list(queryset.filter(pk__gt=after).order_by("pk")[: limit + 1])
         self.next = cursor_of(rows[limit - 1].pk) if len(rows) > limit else None

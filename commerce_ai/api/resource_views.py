@@ -56,7 +56,7 @@ class _ResourceView(ShopView):
 
 class Collection(_ResourceView):
     def get(self, request: Request) -> Response:
-        pages = self.paginator
+        pages = self.pagination_class()
         rows = self.get_queryset()
         if since := request.query_params.get("updated_since"):
             rows = rows.filter(updated_at__gte=_instant(since))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 from django.http import HttpRequest
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from commerce_ai.api import idempotency, limits
+from commerce_ai.api.callers import Caller
 from commerce_ai.api.errors import ApiError, FieldError
 from commerce_ai.api.pages import Pages
 from commerce_ai.shop.models import Shop
@@ -51,7 +52,7 @@ class ShopView(GenericAPIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.perform_authentication(request)
-        limits.check(request.auth, request._request)
+        limits.check(cast(Caller, request.auth), request._request)
         super().initial(request, *args, **kwargs)
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdigit() or int(length) > MOST_BYTES:
@@ -73,7 +74,7 @@ class ShopView(GenericAPIView):
 
     @property
     def shop_id(self) -> int:
-        return self.request.auth.shop_id
+        return cast(Caller, self.request.auth).shop_id
 
 
 def writes(handler: Callable[..., Response]) -> Callable[..., Response]:

@@ -71,7 +71,7 @@ class Stock(Resource):
         outcomes, changed = [], []
         for row in rows:
             product, place = ids.get(row["product_id"]), places[_place(row)]
-            old = known.get((product, place))
+            old = known.get((product, place)) if product is not None else None
             if product is None:
                 message = failed(_("There is no product %(id)s.") % {"id": row["product_id"]}, "product_id")
                 outcomes.append(message if how is How.MERGE else Outcome("missing"))

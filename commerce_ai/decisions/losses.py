@@ -43,7 +43,8 @@ def count(shop_id: int, plugin: str, error: Exception) -> None:
 
 def losses(shop_id: int) -> dict[str, int]:
     """Plugin → how many of its decisions in this shop were lost. Empty without losses; raises RedisError."""
-    return {name.decode(): int(lost) for name, lost in _client().hgetall(_key(shop_id)).items()}
+    kept: dict[bytes, bytes] = _client().hgetall(_key(shop_id))  # type: ignore[assignment]
+    return {name.decode(): int(lost) for name, lost in kept.items()}
 
 
 def _key(shop_id: int) -> str:

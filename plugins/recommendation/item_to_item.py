@@ -78,7 +78,8 @@ def neighbours(rows: Interactions, *, recency_half_life: float, threads: int = 0
     weights = decay(rows.age, recency_half_life * WITNESS) * rows.weight
     met = csr_matrix((weights.astype(np.float64), (rows.customer, rows.product)), shape=rows.shape)
     weighted = bm25_weight(met.T, K1, B).T.tocsr()
-    found = all_pairs_knn(weighted, MOST_NEIGHBOURS, num_threads=threads, show_progress=False).tocsr().astype(np.float32)
+    found = all_pairs_knn(weighted, MOST_NEIGHBOURS, num_threads=threads, show_progress=False)
+    found = found.tocsr().astype(np.float32)
     found.sort_indices()
     return found
 
