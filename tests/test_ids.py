@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from commerce_ai import ids
 from commerce_ai.ids import time_of, uuid7, uuid7_floor
 
-INSTANTS = st.datetimes(
-    min_value=datetime(1970, 1, 1), max_value=datetime(9999, 1, 1), timezones=st.just(UTC)
-)
+INSTANTS = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 1, 1), timezones=st.just(UTC))
 
 
 def test_ids_of_the_present_rise_and_carry_the_time():
