@@ -23,6 +23,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from commerce_ai.learning.models import Run, RunLog
 
@@ -102,7 +103,8 @@ def give_back(run: Run, reason: str, *, spend_attempt: bool = True) -> str | Non
     Its new state; None, and nothing written, if it is no longer ours.
     """
     if spend_attempt and run.attempts >= run.max_attempts:
-        tried = _("%(reason)s It was tried %(attempts)s times.") % {"reason": reason, "attempts": run.attempts}
+        words = ngettext("%(reason)s It was tried once.", "%(reason)s It was tried %(attempts)s times.", run.attempts)
+        tried = words % {"reason": reason, "attempts": run.attempts}
         return Run.State.FAILED if end(run, Run.State.FAILED, tried) else None
     attempts = F("attempts") if spend_attempt else F("attempts") - 1
     queued = _mine(run).update(

@@ -124,7 +124,7 @@ def test_a_run_is_cancelled_in_the_middle(shop, monkeypatch) -> None:
 
 def test_whoever_lost_the_lease_writes_nothing_more(shop, monkeypatch) -> None:
     monkeypatch.setattr("commerce_ai.learning.report.EVERY_S", 0.0)
-    run = leases.claim("one", runs.request_run(shop, "toy.mean", {"epochs": 100}, wake=False).pk)
+    run = leases.claim("one", runs.request_run(shop, "toy.mean", {"epochs": 20}, wake=False).pk)
     others = []
 
     def somebody_else_claims(stage: str, share: float) -> None:

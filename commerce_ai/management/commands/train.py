@@ -94,9 +94,11 @@ class Command(BaseCommand):
         )  # fmt: skip
         with bars, Heartbeat(run):
             bar = bars.add_task(run.learner, total=1.0)
-            return execute(
+            ended = execute(
                 run, lambda stage, share: bars.update(bar, completed=share, description=f"{run.learner}  {stage}"[:60])
             )
+            bars.update(bar, completed=ended.progress, description=f"{run.learner}  {ended.get_state_display()}")
+            return ended
 
 
 def _pair(text: str) -> tuple[str, str]:
