@@ -152,3 +152,25 @@ def test_cost_is_time_on_the_device(shop, train, settings) -> None:
     settings.TRAINING_COST_PER_DEVICE_HOUR = 3600
     run = train(params={"pause_s": 0.01})
     assert float(run.cost) == pytest.approx(run.seconds, abs=0.01)
+
+
+class Remote:
+    """An engine of somebody else's, known by its dotted path."""
+
+    name = "tests.learning.test_runs.Remote"
+
+    def train(self, run, report):
+        report.say("far away")
+        from commerce_ai.learning.training import train as train_here
+
+        return train_here(run, report)
+
+
+def test_another_engine_joins_by_its_name(shop, train, settings) -> None:
+    settings.TRAINING_ENGINE = Remote.name
+    run = train()
+    assert (run.state, run.engine) == ("succeeded", Remote.name)
+    assert run.log.filter(text="far away").exists()
+    settings.TRAINING_ENGINE = "abacus"
+    with pytest.raises(ImportError, match="there is no training engine 'abacus'; there are: local"):
+        runs.request_run(shop, "toy.mean")
