@@ -6,7 +6,6 @@ decision is the one INSERT. The list is always filled while there is enough to s
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +21,6 @@ from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ingest import visitors
 from commerce_ai.learning.live import live
 from commerce_ai.shop.catalogue import catalogue_of
-from commerce_ai.shop.revision import Warm
 from plugins.recommendation import queries
 from plugins.recommendation.answers import Answer, Item, Reason, Request
 from plugins.recommendation.assortment import Assortment
@@ -33,7 +31,6 @@ PLUGIN = "recommendation"
 PLACEMENTS = ("home", "category", "product", "cart", "search", "email")
 MOST_ITEMS = 100
 MOST_CONTEXT = 50
-MOST_CUSTOMER_IDS = 100_000
 NO_PLACES, NO_INSTANTS = np.empty(0, np.int64), np.empty(0, np.float64)
 NO_WISH = {"Product Removed", "Product Removed from Wishlist"}
 
@@ -50,7 +47,7 @@ def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True
     wish = _wish(shop_id, subject, request, settings, versions)
     if request.placement == "product" and len(wish.visit.context):
         fill_similar(wish, versions, int(wish.visit.context[-1]))
-    fill(wish, versions, lambda: bestsellers(shop_id))
+    fill(wish, versions, lambda: queries.kept_bestsellers.get(shop_id))
     return _answer(shop_id, subject, request, wish, versions, "recommendations", started, keep)
 
 
@@ -68,8 +65,8 @@ def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, ke
     category = catalogue.categories[catalogue.category[place]]
     if not wish.filters.category and category:
         near = replace(wish, filters=msgspec.structs.replace(wish.filters, category=category))
-        fill(near, versions, lambda: bestsellers(shop_id))
-    fill(wish, versions, lambda: bestsellers(shop_id))
+        fill(near, versions, lambda: queries.kept_bestsellers.get(shop_id))
+    fill(wish, versions, lambda: queries.kept_bestsellers.get(shop_id))
     return _answer(shop_id, subject, request, wish, versions, "similar", started, keep)
 
 
@@ -98,19 +95,7 @@ def assortment_of(shop_id: int) -> Assortment:
     return kept
 
 
-def bestsellers(shop_id: int) -> Any:
-    """Ids of what sold best lately: at most ten minutes old, or as old as the last change of a version."""
-    loaded_at, ids = _bestsellers.get(shop_id)
-    if time.monotonic() - loaded_at > 600:
-        _bestsellers.forget(shop_id)
-        _, ids = _bestsellers.get(shop_id)
-    return ids
-
-
 _assortments: dict[int, Assortment] = {}
-_bestsellers: Warm[tuple[float, Any]] = Warm(
-    "versions", lambda shop_id: (time.monotonic(), queries.bestsellers(shop_id))
-)
 
 
 def _wish(shop_id: int, subject: Any, request: Request, settings: Any, versions: Sequence[Any]) -> Wish:
@@ -155,23 +140,13 @@ def _visit(shop_id: int, subject: Any, catalogue: Any, context: Any, versions: S
 
 
 def customer_id_of(shop_id: int, external_id: str, versions: Sequence[Any]) -> int | None:
-    """Our id of a customer: from an artifact that carries it, else read once (that there is none, once a minute)."""
+    """Our id of a customer, from an artifact that carries it; read once for whom none knows."""
     for version in versions:
         find = getattr(version.scorer, "customer_index_of", None)
         index = find(external_id) if find else None
         if index is not None and version.scorer.customer_ids.dtype.kind not in "US":
             return int(version.scorer.customer_ids[index])
-    now = time.monotonic()
-    known, until = _customer_ids.get((shop_id, external_id), (None, 0.0))
-    if until < now:
-        known = queries.customer_id(shop_id, external_id)
-        if len(_customer_ids) >= MOST_CUSTOMER_IDS:
-            _customer_ids.clear()
-        _customer_ids[shop_id, external_id] = known, now + 60 if known is None else math.inf
-    return known
-
-
-_customer_ids: dict[tuple[int, str], tuple[int | None, float]] = {}
+    return queries.customer_ids.get(shop_id, external_id)
 
 
 def _answer(

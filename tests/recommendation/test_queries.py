@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from commerce_ai.ids import uuid7
@@ -161,3 +162,27 @@ def test_the_sample_comes_back_as_it_was_made():
     )
     assert len(visits) == len(made.filter(pl.col("weight") == 1))
     assert set(found["customers"]["customer_id"]) == set(known["customer_id"])
+
+
+def test_a_rare_read_is_kept_and_a_silent_database_is_not_asked_again(monkeypatch):
+    asked = []
+
+    def read(key):
+        asked.append(key)
+        if key == "bad":
+            raise OperationalError("gone")
+        return f"{key} {len(asked)}"
+
+    now = [0.0]
+    monkeypatch.setattr(queries.time, "monotonic", lambda: now[0])
+    kept = queries.Kept(read, lambda value: 60.0, "nothing")
+    now[0] = 100.0
+    assert [kept.get("a"), kept.get("a")] == ["a 1", "a 1"]
+    assert [kept.get("bad"), kept.get("bad"), kept.get("new")] == ["nothing"] * 3
+    assert asked == ["a", "bad"]
+    now[0] += 61
+    assert kept.get("a") == "a 3"
+    monkeypatch.setattr(queries, "PAUSE_S", 5.0)
+    now[0] += 61
+    kept.get("bad")
+    assert kept.get("a") == "a 3"  # the last it gave
