@@ -199,3 +199,11 @@ def test_the_routes_say_what_they_are():
 
 def _without_id(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "decision_id"}
+
+
+def test_the_routes_stand_in_the_openapi_document(client, db):
+    document = client.get("/api/v1/openapi.json").json()
+    route = document["paths"]["/api/v1/recommendations"]["get"]
+    names = {each["name"] for each in route["parameters"]}
+    assert {"placement", "customer_id", "customer_token", "anonymous_id", "category", "exclude", "n"} <= names
+    assert "/api/v1/recommendations/similar" in document["paths"]
