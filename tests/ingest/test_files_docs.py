@@ -15,7 +15,6 @@ NOT_LOADED = {
     "Event", "EventKey",  # messages: format `segment`
     "DailyMetric",  # computed
     "DemandForecast", "PricePlan", "PriceResponse", "StockOutlook", "CustomerScore", "ProductSignal",  # published
-    "Label",  # made by people in the console
 }  # fmt: skip
 
 

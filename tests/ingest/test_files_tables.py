@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 from commerce_ai.ingest.files import FileError, Loaded, load_file, tables
 from commerce_ai.ingest.models import FileLoad, QuarantineRow
 from commerce_ai.shop.contact import email_hash
-from commerce_ai.shop.models import Customer, DailyMetric, Door, Order, OrderLine, PriceChange, Product, Revision, Shop
+from commerce_ai.shop.models import (
+    Customer,
+    DailyMetric,
+    Door,
+    Label,
+    Order,
+    OrderLine,
+    PriceChange,
+    Product,
+    Revision,
+    Shop,
+)
 
 Load = Callable[..., Loaded]
 
@@ -80,6 +91,7 @@ EVERY = {
     "conversations": ("external_id,customer_id,opened_at", "z1,c1,2024-04-10"),
     "messages": ("external_id,conversation_id,role,text,at", "g1,z1,customer,Where is it?,2024-04-10"),
     "articles": ("external_id,title,body", "e1,Returns,Within 30 days."),
+    "labels": ("task,subject_type,subject_id,value,at", "quality,product,p1,good,2024-04-10"),
 }
 
 
@@ -266,6 +278,32 @@ def test_money_in_another_currency_waits_for_a_person(shop: Shop, load: Load) ->
     load(shop, "orders", *lines, most_rejected=0.5)
     assert sorted(Order.objects.of(shop).values_list("external_id", "currency")) == [("o1", "EUR"), ("o3", "EUR")]
     assert QuarantineRow.objects.of(shop).get().reason == "currency"
+
+
+def test_labels_add_up_and_are_of_something_that_is_there(shop: Shop, load: Load) -> None:
+    load(shop, "products", "external_id,title", "p1,Mug")
+    columns = "task,subject_type,subject_id,text,value,at"
+    lines = [
+        "sentiment,text,,I like it,good,2024-01-01",
+        "quality,product,p1,,fine,2024-01-01",
+        "quality,product,p1,,bad,2024-02-01",
+        "quality,product,p9,,bad,2024-02-01",
+        "quality,product,,,bad,2024-02-01",
+        "sentiment,text,,,good,2024-01-01",
+    ]
+    loaded = load(shop, "labels", columns, *lines, most_rejected=1.0)
+    assert loaded.written["labels"].inserted == Label.objects.of(shop).count() == 3
+    assert Label.objects.of(shop).get(value="fine").subject_id == Product.objects.of(shop).get().pk
+    rows = QuarantineRow.objects.of(shop).order_by("row_number").values_list("row_number", "reason")
+    assert list(rows) == [(4, "unknown"), (5, "rule"), (6, "rule")]
+    again = load(shop, "labels", columns, lines[2], lines[1], "quality,product,p1,,bad,2024-03-01")
+    assert (again.written["labels"].inserted, again.written["labels"].unchanged) == (1, 2)
+
+
+def test_an_orders_e_mail_is_kept_as_a_hash_only(shop: Shop, load: Load) -> None:
+    load(shop, "orders", "external_id,total,placed_at,email", "o1,5,2024-01-01,ann@example.org", "o2,5,2024-01-01,")
+    hashes = dict(Order.objects.of(shop).values_list("external_id", "email_hash"))
+    assert (bytes(hashes["o1"]), hashes["o2"]) == (email_hash("ann@example.org"), None)
 
 
 def test_variants_find_their_group_wherever_it_stands_in_the_file(shop: Shop, load: Load) -> None:

@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
+from commerce_ai.ingest.files import labels
 from commerce_ai.ingest.files.fields import Field, field_of
 from commerce_ai.shop import models as shop
 
@@ -29,6 +31,8 @@ class Table:
     model: type[models.Model]
     unknown: Mapping[str, Unknown] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    more: tuple[Field, ...] = ()  # that the model does not have, or not like that
+    own_key: tuple[str, ...] = ()  # where no constraint says what names a row
 
     @cached_property
     def fields(self) -> dict[str, Field]:
@@ -44,11 +48,13 @@ class Table:
             if each.name == "currency":
                 each = replace(each, required=False)  # the shop's own where it is empty
             fields[each.name] = each
-        return fields
+        return fields | {each.name: each for each in self.more}
 
     @cached_property
     def key(self) -> tuple[str, ...]:
         """Database columns, without the shop's."""
+        if self.own_key:
+            return self.own_key
         columns = [str(getattr(self.model._meta.get_field(name), "column", "")) for name in self._key.fields]
         return tuple(column for column in columns if column != "shop_id")
 
@@ -92,6 +98,12 @@ def table(name: str) -> Table:
     return found
 
 
+_EMAIL = Field(
+    "email", "email", "secret", _lazy("e-mail"), _lazy("Only a keyed hash of it is kept."), default="", personal=True
+)
+_SUBJECT = Field(
+    "subject_id", "subject_id", "text", _lazy("external id of what is judged"), nullable=True, max_length=255
+)
 _TABLES = (
     Table("products", shop.Product),
     Table("price_changes", shop.PriceChange, left_out=("decision_id",)),
@@ -102,7 +114,7 @@ _TABLES = (
     Table("identities", shop.Identity),
     Table("consents", shop.Consent),
     Table("social_ties", shop.SocialTie),
-    Table("orders", shop.Order, unknown={"customer_id": "create"}, left_out=("door",)),
+    Table("orders", shop.Order, unknown={"customer_id": "create"}, left_out=("door",), more=(_EMAIL,)),
     Table("order_lines", shop.OrderLine, unknown={"product_id": "empty"}, left_out=("decision_id",)),
     Table("payments", shop.Payment),
     Table("chargebacks", shop.Chargeback),
@@ -123,4 +135,5 @@ _TABLES = (
     Table("conversations", shop.Conversation),
     Table("messages", shop.Message, left_out=("decision_id",)),
     Table("articles", shop.Article),
+    Table("labels", shop.Label, more=(_SUBJECT,), own_key=labels.KEY),
 )

@@ -14,7 +14,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from commerce_ai.crypto import EncryptedTextField, encrypt
-from commerce_ai.ingest.files import checks, countries, references
+from commerce_ai.ingest.files import checks, countries, labels, references
 from commerce_ai.ingest.files.fields import Field
 from commerce_ai.ingest.files.loading import Loading
 from commerce_ai.ingest.files.parse import INSTANT, Bad, Parsed, as_text, parse
@@ -64,6 +64,10 @@ def clean_batch(loading: Loading, frame: pl.DataFrame, table: Table, fields: Map
         if field.refers is not None and field.refers is not table.model:
             good, unknown = references.resolve(loading, good, table, field)
             rejects += [Reject(row, name, "unknown", words) for row, words in unknown]
+    if table.name == "labels":
+        good, unknown = labels.resolve(loading, good)
+        name = next((name for name, each in fields.items() if each.name == "subject_id"), "")
+        rejects += [Reject(row, name, "unknown", words) for row, words in unknown]
     rejects += _broken_rules(good, table, fields)
     if rejects:
         loading.rejects.add(rejects, frame, fields)

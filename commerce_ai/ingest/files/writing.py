@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 from django.db import connection
 
+from commerce_ai.ingest.files import labels
 from commerce_ai.ingest.files.fields import Field
 from commerce_ai.ingest.files.loading import Loading
 from commerce_ai.ingest.files.parse import INSTANT
@@ -54,8 +55,11 @@ def _upsert(loading: Loading, table: Table, frame: pl.DataFrame) -> None:
     columns = {field.column for field in table.model._meta.concrete_fields}
     constants = {name: value for name, value in constants.items() if name in columns and name not in given}
     frame = frame.select(*given, *(pl.lit(value).alias(name) for name, value in constants.items()))
-    key = ("shop_id", *table.key) if table.key_has_shop else table.key
-    count = bulk.upsert(table.model, frame.columns, frame, key=key, update=update, newest_by=newest)
+    if table.own_key:
+        count = labels.append(loading, frame)
+    else:
+        key = ("shop_id", *table.key) if table.key_has_shop else table.key
+        count = bulk.upsert(table.model, frame.columns, frame, key=key, update=update, newest_by=newest)
     loading.wrote(table.name, count.inserted, count.updated, count.unchanged)
 
 
