@@ -125,7 +125,8 @@ class ShopAdmin(Scoped, ModelAdmin):
 
     def __init__(self, model: type[models.Model], site: admin.AdminSite) -> None:
         super().__init__(model, site)
-        self.encrypted = [each for each in model._meta.fields if isinstance(each, EncryptedTextField)]
+        self.encrypted = _encrypted_of(model)
+        self.unread = _unread(model)
         for field in self.encrypted:
             setattr(self, f"masked_{field.name}", _masked(field))
 
@@ -133,7 +134,7 @@ class ShopAdmin(Scoped, ModelAdmin):
         return ShopChangeList
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).defer(*(field.name for field in self.encrypted))
+        return super().get_queryset(request).defer(*self.unread)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
@@ -235,6 +236,17 @@ class ShopInline(Scoped, TabularInline):
         formset = super().get_formset(request, obj, **kwargs)
         formset.form = type(formset.form.__name__, (formset.form,), {"scope_shop": shop_of(request)})
         return formset
+
+
+def _encrypted_of(model: Any) -> list[EncryptedTextField]:
+    return [each for each in model._meta.fields if isinstance(each, EncryptedTextField)]
+
+
+def _unread(model: type[models.Model]) -> list[str]:
+    """Columns that no list decrypts: the table's own, and those of the rows it points to."""
+    keys = [each for each in model._meta.fields if isinstance(each, models.ForeignKey)]
+    theirs = [f"{key.name}__{each.name}" for key in keys for each in _encrypted_of(key.related_model)]
+    return [*(each.name for each in _encrypted_of(model)), *theirs]
 
 
 def _rows_of(model: type[models.Model], request: HttpRequest) -> models.QuerySet[Any] | None:

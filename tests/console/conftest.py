@@ -41,3 +41,10 @@ def sign_in(db: None, request: pytest.FixtureRequest) -> SignIn:
 @pytest.fixture
 def owner(sign_in: SignIn) -> Client:
     return sign_in("owner")
+
+
+@pytest.fixture(autouse=True)
+def _quiet_refusals(caplog: pytest.LogCaptureFixture) -> None:
+    """Hundreds of pages are refused here on purpose; a traceback of each costs more than the page."""
+    caplog.set_level("ERROR", logger="django.request")
+    caplog.set_level("CRITICAL", logger="django.security")

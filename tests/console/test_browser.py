@@ -212,7 +212,7 @@ def test_pages_open_without_errors(signed_in, shop):
         "product": reverse("admin:shop_product_add"),
         "empty": reverse("admin:shop_mention_changelist"),
         "version": reverse("admin:learning_version_change", args=[version.pk]),
-        "promote": reverse("admin:learning_version_roll_back", args=[version.pk]),
+        "roll-back": reverse("admin:learning_version_roll_back", args=[version.pk]),
         "plugins": reverse("console:plugins"),
         "plugin": reverse("console:plugin", args=["recommendation"]),
         "board": "/console/recommendation/board/",

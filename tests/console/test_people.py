@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import authenticate, get_user_model
 from django.urls import reverse
 
 from commerce_ai.shop.models import Customer, ShopMember
-from tests.factories import CustomerFactory, ShopMemberFactory, UserFactory
+from tests.factories import CustomerFactory, OrderFactory, ShopMemberFactory, UserFactory
 
 User = get_user_model()
 
@@ -25,6 +26,15 @@ def test_contact_data_is_masked_in_list_and_row(owner, shop):
         page = owner.get(reverse(address, args=args)).content.decode()
         assert not any(word in page for word in ("ada@example.org", "Ada Example", "123456", "Street 1"))
     assert "••••••" in page
+
+
+def test_lists_decrypt_nothing(owner, shop, monkeypatch):
+    from commerce_ai import crypto
+
+    OrderFactory(shop=shop, customer=customer_of(shop))
+    monkeypatch.setattr(crypto, "decrypt", lambda *args, **options: pytest.fail("a list decrypted a column"))
+    for table in ("customer", "order", "identity"):
+        assert owner.get(reverse(f"admin:shop_{table}_changelist")).status_code == 200
 
 
 def test_saving_a_customer_keeps_what_is_masked(owner, shop):

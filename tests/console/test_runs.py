@@ -121,6 +121,13 @@ def test_promote_and_roll_back(owner, shop):
     assert Version.objects.of(shop).get(state="live") == first
 
 
+def test_the_first_version_is_not_rolled_back(owner, shop):
+    version = make_version(shop, state="live")
+    for send in (owner.get, owner.post):
+        assert "none to go back to" in send(version_page("roll_back", version), follow=True).content.decode()
+    assert Version.objects.of(shop).get(state="live") == version
+
+
 def test_a_version_without_files_is_not_promoted(owner, shop):
     gone = make_version(shop, state="retired", manifest="")
     assert version_page("promote", gone) not in owner.get(version_page("change", gone)).content.decode()

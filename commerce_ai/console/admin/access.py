@@ -18,7 +18,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from commerce_ai.console.pages import shown_once
 from commerce_ai.console.scope import choose, scope_of, shop_of
@@ -83,6 +83,7 @@ class NewMemberForm(ShopForm):
     class Meta:
         model = ShopMember
         fields = ("role",)
+        widgets = {"role": UnfoldAdminSelectWidget}
 
     def clean_username(self) -> str:
         name = User.normalize_username(self.cleaned_data["username"])

@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -116,9 +117,9 @@ class RunAdmin(PageAdmin):
         return self.show(request, "console/run.html", run_pages.context(request, run), run)
 
     def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """What changes while a run runs, for polling."""
+        """What changes while a run runs, for polling: without the frame, whose sidebar costs more than the rest."""
         run = self.row(request, object_id)
-        return self.show(request, "console/run_live.html", run_pages.context(request, run), run)
+        return TemplateResponse(request, "console/run_live.html", run_pages.context(request, run))
 
     def cancel_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         run = self.row(request, object_id)
@@ -178,8 +179,9 @@ class VersionAdmin(PageAdmin):
     def roll_back_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         version = self._movable(request, object_id)
         if version.state != Version.State.LIVE:  # moved meanwhile: rolling back would hit another
-            messages.error(request, _("%(version)s is not live any more.") % {"version": version})
-            return HttpResponseRedirect(reverse("admin:learning_version_change", args=[version.pk]))
+            return self._refused(request, version, _("%(version)s is not live any more."))
+        if version.replaced is None:
+            return self._refused(request, version, _("%(version)s is the first: there is none to go back to."))
         if request.method == "POST":
             back = lambda: runs.roll_back(version.shop, version.slot, version.learner, request.user)  # noqa: E731
             return self._move(request, version, back, _("Rolled back by hand."))
@@ -190,6 +192,10 @@ class VersionAdmin(PageAdmin):
         if not run_pages.may_train(request):
             raise PermissionDenied
         return version
+
+    def _refused(self, request: HttpRequest, version: Version, words: Any) -> HttpResponse:
+        messages.error(request, words % {"version": version})
+        return HttpResponseRedirect(reverse("admin:learning_version_change", args=[version.pk]))
 
     def _move(self, request: HttpRequest, version: Version, act: Any, message: Any) -> HttpResponse:
         try:

@@ -51,7 +51,8 @@ def ago(at: datetime | None) -> SafeString | str:
     """``3 days ago``, with the instant itself on hover."""
     if at is None:
         return "–"
-    words = _("%(time)s ago") % {"time": timesince(at, depth=1)}
+    seconds = (timezone.now() - at).total_seconds()
+    words = _("%(time)s ago") % {"time": timesince(at, depth=1)} if seconds >= 60 else _("just now")
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), _local(at), words)
 
 
