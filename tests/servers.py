@@ -1,11 +1,11 @@
-"""Real processes for tests: the web server on a free port, in the tests' own environment.
+"""Real processes for tests, in the tests' own environment: the web server on a free port, and a worker.
 
     with web_server() as web:
         requests.get(web.url + "/healthz")
-        web.kill()      # -9, workers included
+        web.kill()      # -9, granian's own workers included
         web.start()     # again, on the same port
 
-Its rows must be committed to be seen, so such a test takes `transactional_db`.
+Rows must be committed for them to be seen, so such a test takes `transactional_db`.
 """
 
 from __future__ import annotations
@@ -20,43 +20,39 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60
 
 
-class WebServer:
-    """granian with the product's WSGI application. Every process of it is in one session, and ends with `kill`."""
+class Process:
+    """A process in a session of its own, so that all that it starts ends with it."""
 
-    def __init__(self, *, workers: int = 1, threads: int = 4, environment: dict[str, str] | None = None) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [
-            sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
-            "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",
-            "commerce_ai.wsgi:application",
-        ]  # fmt: skip
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._command = command
         self._environment = {
-            **os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "COMMERCE_AI_PROCESS": "web",
-            "WEB_THREADS": str(threads), "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-            **(environment or {}),
+            **os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environment,
         }  # fmt: skip
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the server)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it is ready."""
         self.process = subprocess.Popen(
             self._command, cwd=ROOT, env=self._environment, stdout=self._log, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            assert self.process.poll() is None, f"the web server ended: {self.output()}"
-            assert time.monotonic() < deadline, f"the web server does not answer: {self.output()}"
+        while not self.is_ready():
+            assert self.process.poll() is None, f"the process ended: {self.output()}"
+            assert time.monotonic() < deadline, f"the process is not ready: {self.output()}"
             time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        return True
 
     def kill(self) -> None:
         """As a crash or the kernel would: -9, nobody is asked."""
@@ -66,12 +62,12 @@ class WebServer:
         self._end(signal.SIGTERM)
 
     def output(self) -> str:
-        """What it wrote, as far as it did."""
+        """The last of what it wrote."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")[-4000:]
 
     def pids(self) -> list[int]:
-        """The server's processes: the parent, then its workers."""
+        """The process, then its children."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
@@ -79,22 +75,30 @@ class WebServer:
     def _end(self, number: signal.Signals) -> None:
         if self.process is None:
             return
-        group = self.process.pid  # a session of its own: the group's id is the leader's
-        try:
+        group = self.process.pid  # the leader of its session
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(group, number)
             self.process.wait(timeout=15)
-        except ProcessLookupError:
-            pass
-        except subprocess.TimeoutExpired:
-            pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)  # whoever stayed behind
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self.process = None
 
-    def _answers(self) -> bool:
+
+class WebServer(Process):
+    """granian with the product's WSGI application."""
+
+    def __init__(self, *, workers: int = 1, threads: int = 4, environment: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
+            "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",
+            "commerce_ai.wsgi:application",
+        ]  # fmt: skip
+        super().__init__(command, {"COMMERCE_AI_PROCESS": "web", "WEB_THREADS": str(threads), **(environment or {})})
+
+    def is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(self.url + "/healthz", timeout=5) as answer:
                 return answer.status == 200
@@ -111,6 +115,24 @@ def web_server(*, workers: int = 1, threads: int = 4, environment: dict[str, str
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def worker(*, environment: dict[str, str] | None = None) -> Iterator[Process]:
+    """A running Celery worker on the tests' queues; it may take a moment until it takes the first job."""
+    from django.conf import settings
+
+    queues = ",".join(f"{settings.QUEUE_PREFIX}{name}" for name in ("default", "ingest"))
+    command = [
+        sys.executable, "-m", "celery", "--app", "commerce_ai.celery:app", "worker", "--queues", queues,
+        "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
+    ]  # fmt: skip
+    running = Process(command, {"COMMERCE_AI_PROCESS": "worker", **(environment or {})})
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 def free_port() -> int:

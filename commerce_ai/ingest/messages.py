@@ -13,18 +13,13 @@ import msgspec
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.ingest import personal, vocabulary
+from commerce_ai.ingest.contexts import NO_CONTEXT, ReadContext, Refused, as_id, read_context
 from commerce_ai.ingest.personal import Contact
-from commerce_ai.ingest.vocabulary import Context, KeptContext, Message, standard_name
+from commerce_ai.ingest.vocabulary import Message, standard_name
+
+__all__ = ["Prove", "Reader", "Reading", "Refused", "needs_tidying", "parse_instant", "tidy"]
 
 Prove = Callable[[str], str | None]  # a customer token → the external id that it vouches for
-
-
-class Refused(Exception):
-    """A message that can't be taken: a code for programs, the field at fault, and a sentence for people."""
-
-    def __init__(self, code: str, field: str, message: Any) -> None:
-        super().__init__(code)
-        self.code, self.field, self.message = code, field, message
 
 
 class Reading(msgspec.Struct, gc=False):
@@ -63,9 +58,9 @@ class Reader:
         self._sent_at = sent_at
         self._skews: dict[Any, timedelta] = {}
         self._trusted, self._prove = trusted, prove
-        self._contexts: dict[bytes, _ReadContext] = {}
+        self._contexts: dict[bytes, ReadContext] = {}
         if shared := bytes(context):  # what a batch says once for all its messages
-            self._contexts[_NO_CONTEXT] = _read_context(shared)
+            self._contexts[NO_CONTEXT] = read_context(shared)
 
     def read(self, raw: msgspec.Raw | bytes, kind: str | None = None) -> Reading:
         """One message; `kind` is what the route says it is. Raises Refused."""
@@ -78,8 +73,16 @@ class Reader:
             words = _("The type is one of %(kinds)s.")
             raise Refused("unknown_type", "type", words % {"kinds": ", ".join(vocabulary.KINDS)})
         context = self._context(message.context)
-        user_id, proven = _text(message.user_id, "userId"), self._trusted
-        anonymous_id = _text(message.anonymous_id, "anonymousId")
+        user_id, anonymous_id = message.user_id, message.anonymous_id
+        # Nearly every id is a short text already.
+        if type(user_id) is not str or len(user_id) > _LONGEST:
+            user_id = as_id(user_id, "userId")
+        if type(anonymous_id) is not str or len(anonymous_id) > _LONGEST:
+            anonymous_id = as_id(anonymous_id, "anonymousId")
+        message_id = message.message_id
+        if type(message_id) is not str or len(message_id) > _LONGEST:
+            message_id = as_id(message_id, "messageId")
+        proven = self._trusted
         if not proven and context.customer_token and self._prove:
             vouched = self._prove(context.customer_token)
             if vouched and user_id in ("", vouched):
@@ -101,12 +104,12 @@ class Reader:
             name = kind.title()
             traits = message.traits if message.traits is not None else context.traits
             if kind == "group":
-                group = _text(message.group_id, "groupId")
+                group = as_id(message.group_id, "groupId")
                 if not group:
                     raise _missing("groupId")
                 traits = {**(traits or {}), "group_id": group}
             elif kind == "alias":
-                anonymous_id = _text(message.previous_id, "previousId") or anonymous_id
+                anonymous_id = as_id(message.previous_id, "previousId") or anonymous_id
                 if not anonymous_id:
                     raise _missing("previousId")
                 if not user_id:
@@ -116,11 +119,13 @@ class Reader:
             clean = personal.encode_traits(traits) if traits else b"{}"
         if not user_id and not anonymous_id:
             raise Refused("missing", "userId", _("userId or anonymousId is needed."))
-        product, products = _products(name, properties) if properties else ("", [])
+        product, products = _products(name, properties) if properties else ("", _NOTHING)
+        session_id = properties.get("session_id")
         return Reading(
-            kind, name, _text(message.message_id, "messageId"), anonymous_id, user_id, proven and bool(user_id),
-            _text(properties.get("session_id"), "session_id", lenient=True) or context.session_id, product, products,
-            _decision(properties), clean, context.kept, context.platform, self._occurred_at(message), contact or None,
+            kind, name, message_id, anonymous_id, user_id, proven and user_id != "",
+            context.session_id if session_id is None else as_id(session_id, "session_id", lenient=True),
+            product, products, _decision(properties) if "decision_id" in properties else None, clean, context.kept,
+            context.platform, self._occurred_at(message), contact or None,
         )  # fmt: skip
 
     def _occurred_at(self, message: Message) -> datetime:
@@ -146,11 +151,11 @@ class Reader:
             return self.received_at
         return instant
 
-    def _context(self, raw: msgspec.Raw) -> _ReadContext:
+    def _context(self, raw: msgspec.Raw) -> ReadContext:
         data = bytes(raw)
         found = self._contexts.get(data)
         if found is None:
-            found = self._contexts[data] = _read_context(data)
+            found = self._contexts[data] = read_context(data)
         return found
 
 
@@ -175,15 +180,15 @@ def tidy(raw: bytes) -> bytes:
 
 def needs_tidying(raw: bytes) -> bool:
     """Whether `raw` may hold what decodes, but can't be stored."""
-    return b"\\u0000" in raw
+    return b"\\" in raw and b"\\u0000" in raw  # the first look is the quick one
 
 
 # --- one message ------------------------------------------------------------------------------------------
 
-_NO_CONTEXT = b"{}"
+_LONGEST = vocabulary.LONGEST_ID
+_NOTHING: list[str] = []  # shared, never changed
 _EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 _decode_message = msgspec.json.Decoder(Message).decode
-_decode_context = msgspec.json.Decoder(Context).decode
 
 
 def _decode(data: bytes) -> Message:
@@ -202,24 +207,8 @@ def _decode(data: bytes) -> Message:
         raise Refused("malformed", "", _("The event is no JSON object.")) from error
 
 
-def _text(value: Any, field: str, *, lenient: bool = False) -> str:
-    """An id as text. `lenient`: what is no id counts as none."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return ""
-    text = value if isinstance(value, str) else str(value)
-    if len(text) > vocabulary.LONGEST_ID:
-        if lenient:
-            return ""
-        raise Refused("too_long", field, _("At most %(n)d characters.") % {"n": vocabulary.LONGEST_ID})
-    return text
-
-
 def _name(value: str | None, field: str) -> str:
-    name = _text(value, field).strip()
+    name = as_id(value, field).strip()
     if not name:
         raise _missing(field)
     return personal.clean_text(name) if "@" in name or "+" in name else name
@@ -243,11 +232,13 @@ def _products(name: str, properties: dict[str, Any]) -> tuple[str, list[str]]:
     """The product an event is about, and those of an order."""
     product = properties.get("product_id") or properties.get("sku")
     if product is not None:
-        return _text(product, "product_id", lenient=True), []
+        if type(product) is str and len(product) <= _LONGEST:
+            return product, _NOTHING
+        return as_id(product, "product_id", lenient=True), _NOTHING
     if name == "Order Completed" and isinstance(lines := properties.get("products"), list):
         ids = (each.get("product_id") or each.get("sku") for each in lines[:50] if isinstance(each, dict))
-        return "", [text for each in ids if (text := _text(each, "product_id", lenient=True))]
-    return "", []
+        return "", [text for each in ids if (text := as_id(each, "product_id", lenient=True))]
+    return "", _NOTHING
 
 
 def _tidy(value: Any) -> Any:
@@ -260,63 +251,3 @@ def _tidy(value: Any) -> Any:
     if isinstance(value, list):
         return [_tidy(each) for each in value]
     return value
-
-
-# --- its context ------------------------------------------------------------------------------------------
-
-
-class _ReadContext(msgspec.Struct, gc=False):
-    kept: bytes = b"{}"
-    session_id: str = ""
-    platform: str = ""
-    customer_token: str = ""
-    traits: dict[str, Any] | None = None
-
-
-def _read_context(data: bytes) -> _ReadContext:
-    if data in (_NO_CONTEXT, b"null"):
-        return _ReadContext()
-    try:
-        context = _decode_context(data)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Refused("invalid", "context", _("The context is no JSON object.")) from error
-    page, device, system, app = (_dict(each) for each in (context.page, context.device, context.os, context.app))
-    screen, session = _dict(context.screen), _dict(context.session)
-    kept = KeptContext(
-        path=_short(page.get("path"), query=False),
-        url=_short(page.get("url"), query=False),
-        referrer=_short(page.get("referrer") or _dict(context.referrer).get("url"), query=False),
-        title=_short(page.get("title")),
-        campaign={key[:32]: text for key, each in list(_dict(context.campaign).items())[:8] if (text := _short(each))},
-        locale=_short(context.locale),
-        timezone=_short(context.timezone),
-        user_agent=_short(context.user_agent),
-        device=_short(device.get("type") or device.get("model")),
-        os=f"{_short(system.get('name'))} {_short(system.get('version'))}".strip(),
-        app=f"{_short(app.get('name'))} {_short(app.get('version'))}".strip(),
-        screen=_size(screen.get("width"), screen.get("height")),
-    )
-    return _ReadContext(
-        msgspec.json.encode(kept),
-        _text(context.session_id or session.get("id"), "context.sessionId", lenient=True),
-        _short(_dict(context.library).get("name"))[:64],
-        context.customer_token if isinstance(context.customer_token, str) else "",
-        context.traits if isinstance(context.traits, dict) else None,
-    )
-
-
-def _size(width: Any, height: Any) -> str:
-    return f"{width}x{height}" if type(width) is int and type(height) is int else ""
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _short(value: Any, *, query: bool = True) -> str:
-    """At most 500 characters, nothing personal; with `query=False` an address without its query and fragment."""
-    if not isinstance(value, str):
-        return ""
-    if not query:
-        value = value.partition("?")[0].partition("#")[0]
-    return personal.clean_text(value[:500])

@@ -205,7 +205,8 @@ def _read(shop: Shop, batches: Sequence[IngestBatch]) -> list[_Row]:
             },
         )  # fmt: skip
         return [
-            _Row(*row[:-1], msgspec.json.decode(row[-1]) if row[-1] is not None else None) for row in cursor.fetchall()
+            _Row(*row[:-1], msgspec.json.decode(row[-1]) if row[-1] is not None else None)  # type: ignore[call-arg]
+            for row in cursor.fetchall()
         ]
 
 

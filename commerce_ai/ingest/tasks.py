@@ -8,7 +8,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from commerce_ai.ingest import visitors
+from commerce_ai.ingest import quick
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +21,10 @@ _SLEEPS_AT_MOST_S = 5  # as often as the sweep comes
 def wake() -> None:
     """Have the projection look, soon; never fails. One message wakes it for all that is committed until it looks."""
     try:
-        if visitors.client().set(visitors.prefixed(_AWAKE), 1, nx=True, ex=_SLEEPS_AT_MOST_S):
+        if quick.ask(lambda client: client.set(quick.prefixed(_AWAKE), 1, nx=True, ex=_SLEEPS_AT_MOST_S)):
             project.apply_async(retry=False, expires=60)
+    except quick.Unavailable:
+        pass
     except Exception as error:  # whatever the broker raises: the sweep comes anyway
         logger.warning("the projection was not woken (%s); the sweep will come", type(error).__name__)
 
@@ -34,9 +36,9 @@ def project() -> int:
 
     try:
         # First: whatever is committed from now on wakes the next job.
-        visitors.client().delete(visitors.prefixed(_AWAKE))
-    except Exception as error:
-        logger.warning("Redis does not answer (%s)", type(error).__name__)
+        quick.ask(lambda client: client.delete(quick.prefixed(_AWAKE)))
+    except quick.Unavailable:
+        pass
     return projection.run(until=time.monotonic() + LONGEST_S)
 
 

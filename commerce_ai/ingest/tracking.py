@@ -108,7 +108,7 @@ def accept(
             )  # fmt: skip
         if rejections:
             _quarantine(shop_id, door, rejections, refused)
-        if fresh:
+        if fresh and not historic:  # visits of the past start no session, and an import wakes the projection itself
             new_readings = [readings[place] for place in fresh]
             transaction.on_commit(lambda: _follow_up(shop_id, new_readings, products), robust=True)
     return Accepted(len(fresh), len(readings) - len(fresh), rejections)
@@ -138,14 +138,16 @@ def _products(shop_id: int, readings: list[Reading]) -> dict[str, int]:
 
 def _follow_up(shop_id: int, readings: list[Reading], products: dict[str, int]) -> None:
     """After the commit: what is quick to lose and quick to have."""
-    visits, ties = [], []
+    visits: list[visitors.AnyVisit] = []
+    ties: list[tuple[str, str]] = []
     for each in readings:
         customer = each.user_id if each.proven else None
-        for product in (each.product,) if each.product else each.products:
-            if (product_id := products.get(product)) is not None:
-                visits.append(
-                    visitors.Visit(each.name, product_id, each.occurred_at, customer, each.anonymous_id or None)
-                )
+        if each.product:
+            if (product_id := products.get(each.product)) is not None:
+                visits.append((each.name, product_id, each.occurred_at, customer, each.anonymous_id))
+        elif each.products:
+            bought = (products[name] for name in each.products if name in products)
+            visits += [(each.name, product_id, each.occurred_at, customer, each.anonymous_id) for product_id in bought]
         if customer and each.anonymous_id and each.kind in ("identify", "alias"):
             ties.append((each.anonymous_id, customer))
     visitors.remember(shop_id, visits, ties)

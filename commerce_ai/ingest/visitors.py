@@ -7,24 +7,19 @@ Visitors are kept under their anonymous id, and under the customer's external id
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import redis
-from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-logger = logging.getLogger(__name__)
+from commerce_ai.ingest import quick
 
 MOST = 50
 LIVES_S = 30 * 24 * 3600
-TIMEOUT_S = 0.1
 _LUA = (Path(__file__).parent / "visitors.lua").read_text()
 
 
@@ -36,7 +31,7 @@ class VisitorEvent(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Visit(msgspec.Struct, frozen=True):
+class Visit(NamedTuple):
     """An event to remember, of whoever is named: a proven customer, an anonymous visitor, or both."""
 
     name: str
@@ -44,6 +39,9 @@ class Visit(msgspec.Struct, frozen=True):
     at: datetime
     customer_external_id: str | None = None
     anonymous_id: str | None = None
+
+
+AnyVisit = tuple[str, int, datetime, str | None, str | None]  # a Visit, or a plain tuple like it
 
 
 def recent(
@@ -54,47 +52,34 @@ def recent(
     if not keys:
         return []
     try:
-        if len(keys) == 1:
-            members: set[bytes] = set(client().zrevrange(keys[0], 0, MOST - 1))
-        else:
-            pipeline = client().pipeline(transaction=False)
-            for key in keys:
-                pipeline.zrevrange(key, 0, MOST - 1)
-            members = set().union(*pipeline.execute())
-    except (redis.RedisError, OSError) as error:
-        logger.warning("no visitor's history: Redis does not answer (%s)", type(error).__name__)
+        lists = quick.ask(lambda client: _lists(client, keys))
+    except quick.Unavailable:
         return []
-    events = [_read(member) for member in members]
+    events = [_read(member) for member in set().union(*lists)]
     return sorted(events, key=lambda event: (event.at, event.product_id, event.name), reverse=True)[:MOST]
 
 
-def remember(shop_id: int, visits: Iterable[Visit], ties: Iterable[tuple[str, str]] = ()) -> bool:
+def remember(shop_id: int, visits: Iterable[AnyVisit], ties: Iterable[tuple[str, str]] = ()) -> bool:
     """Add `visits`; then give each customer of `ties` (anonymous id, external id) what the visitor did before.
 
     Saying it again changes nothing. False if Redis did not take it: visitors then start anew.
     """
-    rows: dict[str, list[Any]] = {}
-    for visit in visits:
-        ms = _milliseconds(visit.at)
-        member = f"{ms} {visit.product_id} {visit.name}"
-        for kind, who in (("c", visit.customer_external_id), ("a", visit.anonymous_id)):
-            if who:
-                rows.setdefault(_key(shop_id, kind, who), []).extend((ms, member))
-    pairs = [(_key(shop_id, "a", anonymous), _key(shop_id, "c", customer)) for anonymous, customer in ties]
+    rows: dict[str, list[str]] = {}
+    customer_key, anonymous_key = _key(shop_id, "c", ""), _key(shop_id, "a", "")
+    for name, product_id, at, customer, anonymous in visits:
+        member = f"{int(at.timestamp() * 1000)} {product_id} {name}"
+        if customer:
+            rows.setdefault(customer_key + customer, []).append(member)
+        if anonymous:
+            rows.setdefault(anonymous_key + anonymous, []).append(member)
+    pairs = [(anonymous_key + former, customer_key + external_id) for former, external_id in ties]
     if not rows and not pairs:
         return True
-    arguments: list[Any] = [MOST, LIVES_S, len(rows)]
-    for each in rows.values():
-        # A visitor's last fifty are all that can stay.
-        arguments += (len(each[-2 * MOST :]), *each[-2 * MOST :])
-    keys = [*rows, *(key for pair in pairs for key in pair)]
+    # One argument: the client library takes longer to pack a thousand than Redis to store them.
+    packed = msgspec.msgpack.encode((MOST, LIVES_S, rows, pairs))
     try:
-        try:
-            client().evalsha(_sha(), len(keys), *keys, *arguments)
-        except redis.exceptions.NoScriptError:
-            client().eval(_LUA, len(keys), *keys, *arguments)
-    except (redis.RedisError, OSError) as error:
-        logger.warning("visitors' last events are not kept: Redis does not answer (%s)", type(error).__name__)
+        quick.ask(lambda client: _run(client, packed))
+    except quick.Unavailable:
         return False
     return True
 
@@ -103,32 +88,32 @@ def forget(shop_id: int, *, customer_external_id: str | None = None, anonymous_i
     """Let go of a visitor's events, as when a customer is erased."""
     for kind, who in (("c", customer_external_id), ("a", anonymous_id)):
         if who:
-            client().delete(_key(shop_id, kind, who))
+            quick.client().delete(_key(shop_id, kind, who))
 
 
-@cache
-def client() -> redis.Redis:
-    """This room's connections: short timeouts, one retry for a connection that went stale."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 1)
-    )
+def _lists(client: redis.Redis, keys: list[str]) -> list[list[bytes]]:
+    if len(keys) == 1:
+        return [client.lrange(keys[0], 0, -1)]  # type: ignore[list-item]
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.lrange(key, 0, -1)
+    return pipeline.execute()
 
 
-def prefixed(name: str) -> str:
-    return f"{settings.QUEUE_PREFIX}{name}"
+def _run(client: redis.Redis, packed: bytes) -> None:
+    try:
+        client.evalsha(_sha(), 0, packed)  # type: ignore[arg-type]
+    except redis.exceptions.NoScriptError:
+        client.eval(_LUA, 0, packed)  # type: ignore[arg-type]
 
 
 def _key(shop_id: int, kind: str, who: str) -> str:
-    return prefixed(f"visitor:{shop_id}:{kind}:{who}")
+    return quick.prefixed(f"visitor:{shop_id}:{kind}:{who}")
 
 
 def _read(member: bytes) -> VisitorEvent:
     ms, product_id, name = member.decode().split(" ", 2)
     return VisitorEvent(name, int(product_id), datetime.fromtimestamp(int(ms) / 1000, UTC))
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
 
 
 @cache

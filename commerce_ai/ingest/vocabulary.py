@@ -47,12 +47,13 @@ _OLD_NAMES = {
     "Added Product to Wishlist": "Product Added to Wishlist",
     "Removed Product from Wishlist": "Product Removed from Wishlist",
 }
+_EXACT = {name: name for name in STANDARD}
 _BY_LOWER = {name.lower(): name for name in STANDARD} | {old.lower(): new for old, new in _OLD_NAMES.items()}
 
 
 def standard_name(name: str) -> str:
     """The spec's spelling of an event's name; any other name as it is."""
-    return _BY_LOWER.get(name.lower(), name)
+    return _EXACT.get(name) or _BY_LOWER.get(name.lower(), name)
 
 
 class Message(msgspec.Struct, rename="camel", gc=False):

@@ -11,9 +11,18 @@ import pytest
 from django.test import Client
 
 from commerce_ai.api import keys
+from commerce_ai.ingest import quick
 from commerce_ai.shop.models import Product, Shop
 
 Send = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is not a Redis that is away."""
+    monkeypatch.setattr(quick, "TIMEOUT_S", 10)
+    monkeypatch.setattr(quick, "_away", quick._Away())
+    quick.client.cache_clear()
 
 
 @pytest.fixture

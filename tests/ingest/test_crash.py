@@ -17,7 +17,7 @@ from tests.servers import WebServer, web_server
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("process"), pytest.mark.django_db(transaction=True)]
 
-EVENTS, KILLS = 3000, 3
+EVENTS, KILLS = 2000, 2
 
 
 def test_a_killed_server_loses_and_doubles_nothing() -> None:
