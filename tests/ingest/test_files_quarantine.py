@@ -50,6 +50,7 @@ def test_a_corrected_row_goes_in_and_says_who_did_it(shop: Shop, tmp_path: Path)
 def test_a_row_that_is_still_wrong_stays_with_its_new_reason(shop: Shop, tmp_path: Path) -> None:
     load(shop, put(tmp_path, "external_id,title,price", 'p1,,"1,99"'), "products")
     (row,) = open_rows(shop)
+    assert row.values == {"external_id": "p1", "title": "", "price": "1,99"}
     done = retry([row], {row.pk: {"price": "1.99"}})
     assert done.solved == []
     row.refresh_from_db()
@@ -83,6 +84,14 @@ def test_personal_values_survive_a_correction_and_stay_encrypted(shop: Shop, tmp
     assert retry([row], {row.pk: {"birth_year": "1990", "email": "eve@example.org"}}).solved == [row.pk]
     customer = Customer.objects.of(shop).get()
     assert (customer.email, customer.birth_year) == ("eve@example.org", 1990)
+
+
+def test_what_is_shown_blacked_out_is_not_lost_when_the_form_gives_it_back(shop: Shop, tmp_path: Path) -> None:
+    load(shop, put(tmp_path, "external_id,title,price", 'p1,By ann@example.org,"1,99"'), "products")
+    (row,) = open_rows(shop)
+    assert row.values == {"external_id": "p1", "title": "By [removed]", "price": "1,99"}
+    assert retry([row], {row.pk: {**row.values, "price": "1.99"}}).solved == [row.pk]
+    assert Product.objects.of(shop).get().title == "By ann@example.org"
 
 
 def test_discarded_rows_and_other_shops_are_left_alone(shop: Shop, other_shop: Shop, tmp_path: Path) -> None:
@@ -142,6 +151,7 @@ def test_messages_of_a_file_and_of_the_tracking_api(shop: Shop, tmp_path: Path) 
     path = put(tmp_path, json.dumps(message))
     load_file(shop, path, format="segment", most_rejected=1.0)
     (row,) = open_rows(shop)
+    assert row.values == {"message": json.dumps(message)}
     corrected = json.dumps({**message, "timestamp": "2023-01-01T00:00:00Z"})
     assert retry([row], {row.pk: {"message": corrected}}).solved == [row.pk]
     accept(shop.pk, [json.dumps({"type": "track", "anonymousId": "a1", "messageId": "m2"}).encode()])

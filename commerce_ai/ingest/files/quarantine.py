@@ -68,7 +68,7 @@ def _retry(
     retried: Retried,
 ) -> None:
     at = datetime.now(UTC)
-    values = {row.pk: {**row.all_values(), **corrections.get(row.pk, {})} for row in rows}
+    values = {row.pk: {**row.all_values(), **_changes(row, corrections.get(row.pk, {}))} for row in rows}
     still: dict[int, dict[str, Any]] = {}
     for part in _parts(format, values):
         still |= _again(shop, format, table, at, {pk: values[pk] for pk in part})
@@ -107,6 +107,11 @@ def _again(shop: Shop, format: str, table: str, at: datetime, values: Values) ->
         }
         for each in found
     }  # fmt: skip
+
+
+def _changes(row: QuarantineRow, corrections: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What a form gives back as it was shown is no correction: behind it may lie what was blacked out."""
+    return {name: value for name, value in corrections.items() if value != row.values.get(name)}
 
 
 def _of(shop: Shop, values: Values) -> list[QuarantineRow]:

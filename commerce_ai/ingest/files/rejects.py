@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -45,12 +45,19 @@ class Rejects:
     def count(self) -> int:
         return len(self._seen)
 
-    def add(self, rejects: Iterable[Reject], rows: pl.DataFrame, fields: Mapping[str, Field]) -> None:
+    def add(
+        self,
+        rejects: Iterable[Reject],
+        rows: pl.DataFrame,
+        fields: Mapping[str, Field],
+        clear: Mapping[int, dict[str, str]] | None = None,
+    ) -> None:
         """`rows` are the file's own rows, among which those of `rejects` are found by number; `fields` by the
-        names of its columns. Columns that are not in `fields` are not kept."""
+        names of its columns. Columns that are not in `fields` are not kept. `clear` says, by row, what may be shown
+        of personal columns."""
         first: dict[int, Reject] = {}
         for each in rejects:
-            first.setdefault(each.row, each)
+            first.setdefault(each.row, replace(each, words=personal.clean_text(each.words)))
         if not first:
             return
         if self._first is None:
@@ -58,8 +65,9 @@ class Rejects:
         known = [name for name in rows.columns if name in fields]
         found = []
         for row in rows.filter(pl.col(ROW).is_in(list(first))).iter_rows(named=True):
-            values = {name: _as_text(row[name]) for name in known if row[name] is not None}
-            record = self._record(first[row[ROW]], values, fields)
+            # Empty ones too: a value that is missing is given there.
+            values = {name: "" if row[name] is None else _as_text(row[name]) for name in known}
+            record = self._record(first[row[ROW]], values, fields, (clear or {}).get(row[ROW], {}))
             if record["fingerprint"] in self._seen:
                 self.repeated += 1
                 continue
@@ -81,10 +89,12 @@ class Rejects:
         }
         raise FileError(reason, file=self._file, row=self._first.row, column=self._first.column or None)
 
-    def _record(self, reject: Reject, values: dict[str, str], fields: Mapping[str, Field]) -> dict[str, Any]:
-        fingerprint = fingerprint_of(*self._named, values)
-        secret = {name: value for name, value in values.items() if fields[name].personal}
-        clear = {name: personal.clean_text(value) for name, value in values.items() if name not in secret}
+    def _record(
+        self, reject: Reject, values: dict[str, str], fields: Mapping[str, Field], shown: dict[str, str]
+    ) -> dict[str, Any]:
+        fingerprint = fingerprint_of(*self._named, {name: value for name, value in values.items() if value})
+        secret = {name: value for name, value in values.items() if value and fields[name].personal}
+        clear = {name: personal.clean_text(value) for name, value in values.items() if name not in secret} | shown
         # What was blacked out is not lost: it waits encrypted with the rest.
         secret |= {name: values[name] for name, value in clear.items() if value != values[name]}
         sealed = json.dumps(secret, ensure_ascii=False) if secret else ""
@@ -92,7 +102,7 @@ class Rejects:
             "row_number": reject.row,
             "column": reject.column[:255],
             "reason": reject.reason[:64],
-            "message": personal.clean_text(reject.words),
+            "message": reject.words,
             "values": json.dumps(clear, ensure_ascii=False).replace("\\u0000", ""),
             "sealed": encrypt(sealed, context=SEALED, row=fingerprint.hex()),
             "fingerprint": fingerprint,

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from commerce_ai.ingest import tasks, tracking
+from commerce_ai.ingest import personal, tasks, tracking
 from commerce_ai.ingest.files.fields import Field
 from commerce_ai.ingest.files.loading import Loading
 from commerce_ai.ingest.files.problems import ROW, FileError
@@ -65,7 +65,9 @@ def clean_lines(loading: Loading, lines: list[tuple[int, bytes]]) -> None:
             {ROW: [row for row, _line in lines], MESSAGE: [line.decode("utf-8", "replace") for _row, line in lines]},
             schema={ROW: pl.Int64, MESSAGE: pl.String},
         )
-        loading.rejects.add(rejects, frame, FIELDS)
+        bad = {each.row for each in rejects}
+        clear = {row: seen for row, line in lines if row in bad and (seen := _shown(line))}
+        loading.rejects.add(rejects, frame, FIELDS, clear)
         for each in rejects:
             example = _("row %(row)s: %(words)s") % {"row": each.row, "words": each.reason}
             loading.findings.add("rejected", 1, column=each.column, examples=[example])
@@ -127,6 +129,16 @@ def _read(line: bytes, reader: Reader, now: datetime) -> tuple[bytes, datetime]:
     encoded = msgspec.json.encode(message)
     reader.read(encoded)
     return encoded, at
+
+
+def _shown(line: bytes) -> dict[str, str]:
+    """What may be seen of a message that was turned away: nothing of one that can't be read."""
+    if len(line) > MOST_EVENT_BYTES:
+        return {}
+    try:
+        return {MESSAGE: json.dumps(personal.clean(json.loads(tidy(line))), ensure_ascii=False)}
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _lines(file: BinaryIO, source: Source) -> Iterator[tuple[int, bytes]]:
