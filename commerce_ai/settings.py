@@ -49,6 +49,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+LOAD_MAX_BYTES = env.int("LOAD_MAX_BYTES", default=4 * 1024**3)  # of a file for `manage.py load`
 
 # --- applications -----------------------------------------------------------------------------------------
 PLUGINS = ["plugins.recommendation"]

@@ -69,7 +69,7 @@ def open_source(path: Path | str, *, encoding: str = "", name: str = "") -> Sour
     if not path.is_file():
         raise FileError(_("there is no such file"), file=str(path))
     size = path.stat().st_size
-    limit = getattr(settings, "LOAD_MAX_BYTES", 4 * 1024**3)
+    limit = settings.LOAD_MAX_BYTES
     if size > limit:
         words = _(
             "the file has %(size)s, the limit is %(limit)s (setting LOAD_MAX_BYTES);"
