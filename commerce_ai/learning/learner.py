@@ -131,6 +131,8 @@ class Learner(ABC):
     def fit(self, frames: Frames, params: Any, report: Report, validation: Frames | None = None) -> Any:
         """Learn. With `validation`, open choices (method, steps) are made on it.
 
+        Afterwards it may be learned from as well, so that the test rows follow on what was learned without a gap.
+
         What is returned has an attribute `params`: the hyper-parameters with every choice made, so that the
         refit on all data repeats them without a validation frame.
         """

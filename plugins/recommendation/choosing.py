@@ -13,12 +13,15 @@ import polars as pl
 
 from commerce_ai.learning.bootstrap import compare
 from commerce_ai.learning.learner import Metric
+from commerce_ai.learning.splits import hash_share
 from plugins.recommendation.collaborative import CollaborativeParams, Fits, fill, scorer
 from plugins.recommendation.features import Interactions
 from plugins.recommendation.popularity import PopularityScorer, bestsellers, common_arrays
 from plugins.recommendation.protocol import Targets, score, targets
 
 MOST_CUSTOMERS = 3_000  # a choice needs no narrower interval than a few thousand customers give
+MOST_ROWS = 2_000_000  # of more, the rows of a sample of customers stand for all
+TRIAL_ITERATIONS = 8  # enough to tell settings apart; the fit that follows takes all of its rounds
 HALF_LIVES_DAYS = (365.0, 90.0, 30.0, 14.0, 7.0)
 # The search starts at the first value of each setting.
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
@@ -54,6 +57,13 @@ def choose(
     found = [_climb(trials, replace(params, method=method)) for method in methods]  # type: ignore[arg-type]
     best = max(found, key=lambda pair: pair[0])  # the first of equals: item-to-item is the cheaper one
     return best[1] if best[0] > 0 else fill(params)
+
+
+def sample(rows: pl.DataFrame) -> pl.DataFrame:
+    """All rows of so many customers, by the hash of their id, that about `MOST_ROWS` are left."""
+    if rows.height <= MOST_ROWS:
+        return rows
+    return rows.filter(hash_share(rows["customer_id"]) < MOST_ROWS / rows.height)
 
 
 def choose_half_life(rows: Interactions, later: pl.DataFrame, *, remove_seen: bool) -> float:
@@ -106,7 +116,8 @@ class _Trials:
     def figure(self, params: CollaborativeParams) -> float:
         key = json.dumps(asdict(params), sort_keys=True)
         if key not in self.known:
-            answers = scorer(self.fits.arrays(params), asdict(params))
+            quick = replace(params, iterations=min(params.iterations, TRIAL_ITERATIONS))
+            answers = scorer(self.fits.arrays(quick), asdict(quick))
             self.asked = self.asked or targets(answers, self.later, MOST_CUSTOMERS)
             values = score(answers, self.asked)
             self.known[key] = float(np.mean(values)) if len(values) else 0.0

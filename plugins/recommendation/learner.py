@@ -114,9 +114,8 @@ class CandidatesLearner(Learner):
         """Choices are made on `validation`, which is then learned from as well, so that nobody's latest is lost."""
         rows = frames["interactions"]
         if validation is not None:
-            params = self._choose(
-                features.number(rows, params.kind_weights), validation["interactions"], params, report
-            )
+            known = features.number(choosing.sample(rows), params.kind_weights)
+            params = self._choose(known, validation["interactions"], params, report)
             rows = pl.concat([rows, validation["interactions"]])
         if rows["customer_id"].n_unique() < 2 or rows["product_id"].n_unique() < 2:
             raise NotEnoughData("at least two customers and two products are needed")

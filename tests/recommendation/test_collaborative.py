@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from commerce_ai.learning.learner import Silent
@@ -301,6 +302,7 @@ def test_the_better_settings_on_validation_are_chosen(monkeypatch):
         return trials.figure(chosen)
 
     assert reached(params) == pytest.approx(max(figures))
+    assert params.iterations == 5
     if params.method == "item_to_item":  # one neighbour, itself, can't foresee anything new
         assert params.neighbours == 200
     assert report[-1]["progress"] == pytest.approx(1)
@@ -329,6 +331,15 @@ def test_finished_trials_are_not_tried_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(collaborative.Fits, "arrays", never)
     assert choosing.choose(rows, later, params, Silent(), tmp_path) == first
+
+
+def test_a_large_shop_is_searched_on_whole_customers(monkeypatch):
+    frame = clubs()
+    assert choosing.sample(frame).equals(frame)
+    monkeypatch.setattr(choosing, "MOST_ROWS", frame.height // 4)
+    part = choosing.sample(frame)
+    assert part.height == pytest.approx(frame.height / 4, rel=0.4)
+    assert part.equals(frame.filter(pl.col("customer_id").is_in(part["customer_id"].unique().implode())))
 
 
 def test_without_anybody_who_came_back_defaults_stand_in():
