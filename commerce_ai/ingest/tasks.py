@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
 from commerce_ai.ingest import quick
 
@@ -14,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE = f"{settings.QUEUE_PREFIX}ingest"
 LONGEST_S = 300  # a job hands over to the next one after this
+VISITORS_KEPT = timedelta(days=40)  # events come late, but not later
 _AWAKE = "ingest:awake"
 _SLEEPS_AT_MOST_S = 5  # as often as the sweep comes
 
@@ -44,9 +47,25 @@ def project() -> int:
 
 @shared_task(name="ingest.sweep", queue=QUEUE)
 def sweep() -> int:
-    """What nobody was woken for; and the figures of rows that came by other doors."""
+    """What nobody was woken for; now and then the figures of orders that came by other doors, and what has had its
+    time."""
     from commerce_ai.ingest import metrics
+    from commerce_ai.ingest import project as projection
 
     done = project()
-    metrics.recount_recent()
+    if _is_time("recount", 60):
+        metrics.recount_recent()
+    if _is_time("mend", 300):
+        metrics.mend_orders()
+    if _is_time("prune", 900):
+        projection.prune()
+        metrics.forget_visitors(timezone.now().date() - VISITORS_KEPT)
     return done
+
+
+def _is_time(what: str, every_s: int) -> bool:
+    """True once in `every_s` over all workers; True too where nobody can tell."""
+    try:
+        return bool(quick.ask(lambda client: client.set(quick.prefixed(f"ingest:{what}"), 1, nx=True, ex=every_s)))
+    except quick.Unavailable:
+        return True

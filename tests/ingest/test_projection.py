@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from commerce_ai.ids import uuid7
 from commerce_ai.ingest import metrics, orders, project, tasks
-from commerce_ai.ingest.models import IngestBatch, QuarantineRow
+from commerce_ai.ingest.models import DailyVisitor, IngestBatch, QuarantineRow
 from commerce_ai.ingest.tracking import accept
 from commerce_ai.shop import contact
 from commerce_ai.shop.models import Customer, DailyMetric, Door, Identity, Order, OrderLine, Shop
@@ -271,6 +271,34 @@ def test_orders_of_other_doors_are_counted_by_the_sweep(shop: Shop) -> None:
     tasks.sweep()
     today = datetime.now(UTC).astimezone(shop.tz).date()
     assert figures(shop)[today, "revenue", ""] == 10
+
+
+def test_figures_of_old_orders_are_mended(shop: Shop, other_shop: Shop) -> None:
+    at = datetime(2020, 5, 5, 22, 30, tzinfo=UTC)  # the sixth in Berlin
+    for each in (shop, other_shop):
+        Order.objects.create(shop=each, external_id="o1", currency="EUR", total="10.10", placed_at=at)
+    assert metrics.mend_orders() == 2
+    assert metrics.mend_orders() == 0
+    assert figures(shop)[date(2020, 5, 6), "revenue", ""] == 10.1
+    Order.objects.of(shop).update(status="refunded")
+    assert metrics.mend_orders() == 1
+    assert figures(shop) == {(date(2020, 5, 6), "orders", ""): 1, (date(2020, 5, 6), "revenue", ""): 0}
+    Order.objects.of(shop).delete()
+    metrics.mend_orders()
+    assert set(figures(shop).values()) == {0}
+
+
+def test_old_batches_and_visitors_go_what_waits_stays(shop: Shop) -> None:
+    take(shop, message("page", anonymousId="a1"))
+    project.run()
+    take(shop, message("page", anonymousId="a2"))
+    IngestBatch.objects.of(shop).filter(projected_at__isnull=False).update(projected_at=NOW - timedelta(days=8))
+    before = figures(shop)
+    metrics.forget_visitors(NOW.date())
+    assert project.prune() == 1
+    assert IngestBatch.objects.of(shop).get().projected_at is None
+    assert figures(shop) == before
+    assert not DailyVisitor.objects.filter(shop=shop).exists()
 
 
 # --- the same, whatever the order -------------------------------------------------------------------------
