@@ -13,6 +13,7 @@ import polars as pl
 from django.db import transaction
 
 from commerce_ai.ids import uuid7
+from commerce_ai.ingest import metrics
 from commerce_ai.sample.generate import DEMO, TIMEZONE, Sample, Size, generate
 from commerce_ai.shop import partitions
 from commerce_ai.shop.bulk import NewEvent, copy_rows, resolve, upsert, write_events
@@ -84,8 +85,12 @@ def _write(shop: Shop, sample: Sample, tell: Progress, events: bool) -> None:
     tell(0.3, "orders")
     orders = _orders(shop, sample, products, customers)
     _reviews(shop, sample, products, customers, orders)
-    if not events:
-        return
+    if events:
+        _visits(shop, sample, products, customers, tell)
+    metrics.count_stored(shop)
+
+
+def _visits(shop: Shop, sample: Sample, products: np.ndarray, customers: np.ndarray, tell: Progress) -> None:
     first, last = sample.happenings.events["at"].min(), sample.until
     if isinstance(first, datetime):
         partitions.ensure_months(first.date(), last.date())

@@ -8,6 +8,7 @@ from commerce_ai.sample.generate import TINY, generate
 from commerce_ai.sample.load import NotASample, load_sample
 from commerce_ai.shop.models import (
     Customer,
+    DailyMetric,
     Event,
     Identity,
     Order,
@@ -81,3 +82,12 @@ def test_two_samples_do_not_meet():
 def test_without_events_there_are_still_orders():
     shop = load_sample("quiet", 1, TINY, until=UNTIL, events=False)
     assert Order.objects.of(shop).exists() and not Event.objects.of(shop).exists()
+
+
+def test_the_dashboard_has_figures_for_every_day_of_the_sample():
+    shop = load_sample("counted", 1, TINY, until=UNTIL)
+    figures = DailyMetric.objects.of(shop)
+    counted = figures.filter(name="events", dimension="").values_list("value", flat=True)
+    assert sum(counted) == Event.objects.of(shop).count() > 0
+    assert sum(figures.filter(name="orders").values_list("value", flat=True)) > 0
+    assert sum(figures.filter(name="visitors").values_list("value", flat=True)) > 0
