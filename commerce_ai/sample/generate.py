@@ -81,13 +81,13 @@ def generate(seed: int = 1, size: Size = DEMO, until: date | None = None) -> Sam
     """
     zone = zoneinfo.ZoneInfo(TIMEZONE)
     last = until or datetime.now(zone).date()
-    midnights = [_midnight(last - timedelta(days=back), zone) for back in range(size.days, 0, -1)]
+    midnights = [_midnight(last - timedelta(days=back), zone) for back in range(size.days, -1, -1)]
     # A stream of its own for each part: another number of customers leaves the products as they are.
     streams = [np.random.default_rng([seed, part]) for part in range(3)]
     goods = make_goods(streams[0], size.products, midnights[0])
     people = make_people(streams[1], size.customers, midnights[0])
     happenings = make_happenings(streams[2], goods, people, midnights, size.visits_each)
-    return Sample(goods, people, happenings, _midnight(last, zone))
+    return Sample(goods, people, happenings, midnights[-1])
 
 
 def _midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:

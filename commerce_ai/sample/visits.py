@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -39,7 +39,7 @@ class Happenings:
 def make_happenings(
     rng: np.random.Generator, goods: Goods, people: People, midnights: list[datetime], visits_each: float
 ) -> Happenings:
-    """Visits on the days that begin at `midnights` (UTC instants of the shop's midnights), `visits_each` a customer."""
+    """Visits on the days between `midnights` (instants of the shop's midnights), `visits_each` a customer over all."""
     views = _views(rng, goods, people, midnights, visits_each)
     carts = _carts(rng, goods, views)
     orders, lines = _orders(rng, goods, carts)
@@ -57,10 +57,14 @@ def _views(
     strange = rng.integers(0, n_customers, int(len(known) * STRANGERS / (1 - STRANGERS)))
     like = np.concatenate([known, strange])  # whose taste the visitor has
     stranger = np.arange(len(like)) >= len(known)
-    days = np.array([each.timestamp() for each in midnights])
-    weight = WEEKDAYS[[each.weekday() for each in midnights]] * np.linspace(0.9, 1.1, len(days))
-    start = days[rng.choice(len(days), len(like), p=weight / weight.sum())]
-    start += rng.choice(24, len(like), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(like)) * 2600
+    midnight = np.array([each.timestamp() for each in midnights])
+    # By noon it is the same day in UTC as in the shop.
+    weekday = [(each + timedelta(hours=12)).weekday() for each in midnights[:-1]]
+    weight = WEEKDAYS[weekday] * np.linspace(0.9, 1.1, len(weekday))
+    day = rng.choice(len(weight), len(like), p=weight / weight.sum())
+    clock = rng.choice(24, len(like), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(like)) * 2600
+    # A day of 23 or 25 hours is lived through as quickly or as slowly.
+    start = midnight[day] + clock * np.diff(midnight)[day] / DAY_S
     count = np.minimum(1 + rng.geometric(0.28, len(like)), MOST_VIEWS)
 
     visit = np.repeat(np.arange(len(like)), count)
