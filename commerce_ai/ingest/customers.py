@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from django.db import transaction
@@ -9,19 +10,41 @@ from django.db import transaction
 from commerce_ai.shop.models import Customer
 from commerce_ai.shop.revision import Warm
 
-MOST_KEPT = 200_000  # customers of a shop that a process keeps in mind
+MOST_KEPT = 50_000  # customers of a shop that a process keeps in mind
+KEPT_S = 600  # and for how long at most: who deletes a customer may not say so
 SOURCE = "tracking"
 
-# Emptied when the topic moves: whoever deletes or merges customers bumps "customers".
-_known: Warm[dict[str, int]] = Warm("customers", lambda _shop_id: {})
+
+class _Known(dict[str, int]):
+    """External id → our id, of one shop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until = time.monotonic() + KEPT_S
+
+    def remember(self, fresh: dict[str, int]) -> None:
+        if len(self) + len(fresh) > MOST_KEPT:
+            self.clear()
+        self.update(fresh)
+
+    def forget_if_old(self) -> None:
+        if (now := time.monotonic()) > self.until:
+            self.clear()
+            self.until = now + KEPT_S
+
+
+# Made anew when the topic moves: whoever deletes or merges customers bumps "customers".
+_known: Warm[_Known] = Warm("customers", lambda _shop_id: _Known())
 
 
 def resolve(shop_id: int, external_ids: Iterable[str]) -> dict[str, int]:
     """External id → our id, for every one of them; unknown customers are made, with nothing but their id."""
     known = _known.get(shop_id)
-    found = {each: known[each] for each in set(external_ids) if each in known}
+    known.forget_if_old()
+    wanted = set(external_ids)
+    found = {each: pk for each in wanted if (pk := known.get(each)) is not None}
     # Sorted, so that two processes that make the same customers never wait for each other in a ring.
-    missing = sorted(set(external_ids) - found.keys())
+    missing = sorted(wanted - found.keys())
     if not missing:
         return found
     fresh = _read(shop_id, missing)
@@ -30,13 +53,7 @@ def resolve(shop_id: int, external_ids: Iterable[str]) -> dict[str, int]:
             [Customer(shop_id=shop_id, external_id=each, source=SOURCE) for each in unknown], ignore_conflicts=True
         )
         fresh |= _read(shop_id, unknown)
-
-    def remember() -> None:
-        if len(known) + len(fresh) > MOST_KEPT:
-            known.clear()
-        known.update(fresh)
-
-    transaction.on_commit(remember)  # what is rolled back was never there
+    transaction.on_commit(lambda: known.remember(fresh))  # what is rolled back was never there
     return found | fresh
 
 
