@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import json
 import os
 import subprocess
@@ -117,3 +119,15 @@ def test_a_wrong_key_is_told_to_the_client(server: WebServer, shop: Shop) -> Non
     client.join()
     assert [(each.status, each.code) for each in told] == [(401, "unauthorized")]
     assert json.dumps(str(told[0]))
+
+
+def test_a_body_without_a_length_is_read(server: WebServer, shop: Shop, key: str) -> None:
+    """Some client libraries pack while they send, and so can't say how long the body will be."""
+    body = gzip.compress(json.dumps({"batch": [{"type": "page", "userId": "c1"}] * 30}).encode())
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    for chunks, status in (([body[:50], body[50:]], 200), ([b" " * 100_000] * 6, 413)):
+        connection.request("POST", "/v1/batch", iter(chunks), {"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        assert answer.status == status, answer.read()
+        answer.read()
+    assert Event.objects.of(shop).count() == 30
