@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from django.apps import apps
 from django.utils.module_loading import import_string
 
 from commerce_ai.plugin import Plugin, Slot
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from commerce_ai.learning.learner import Learner
@@ -66,8 +69,13 @@ def learner(name: str) -> Learner:
 
 
 def learners(slot_name: str | None = None) -> dict[str, Learner]:
-    """All learners by name, or those of one slot."""
-    found = {name: learner(name) for name in sorted(learner_paths())}
+    """All learners by name, or those of one slot; without what can't be imported, which the system check names."""
+    found = {}
+    for name in sorted(learner_paths()):
+        try:
+            found[name] = learner(name)
+        except Exception:  # whatever a third party's import raises must not stop the others
+            logger.exception("the learner %s can't be imported", name)
     return {name: each for name, each in found.items() if slot_name in (None, each.slot)}
 
 

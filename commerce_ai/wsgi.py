@@ -1,6 +1,7 @@
 """The web process."""
 
 import os
+import threading
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "commerce_ai.settings")
 os.environ.setdefault("COMMERCE_AI_PROCESS", "web")
@@ -11,4 +12,18 @@ application = get_wsgi_application()
 
 from commerce_ai.shop.revision import refresher  # noqa: E402
 
+
+def _warm_up() -> None:
+    """In a thread of its own: requests are answered meanwhile, the first ones more slowly."""
+    from django.db import connections
+
+    from commerce_ai.learning import live
+
+    try:
+        live.load_all()
+    finally:
+        connections.close_all()
+
+
 refresher.ensure_started()
+threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()

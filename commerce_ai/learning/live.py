@@ -42,6 +42,18 @@ def live(shop_id: int, slot: str) -> tuple[LiveVersion, ...]:
     return _warm(slot).get(shop_id)
 
 
+def load_all() -> None:
+    """Load everything that is live, so that no visitor pays for it: a web process does so when it starts."""
+    from commerce_ai.learning.models import Version
+
+    rows = Version.objects.filter(state=Version.State.LIVE).order_by("shop_id", "slot")  # every shop's
+    for shop_id, slot in rows.values_list("shop_id", "slot").distinct():
+        try:
+            live(shop_id, slot)
+        except Exception:
+            logger.exception("what is live in %s of shop %s can't be loaded", slot, shop_id)
+
+
 @cache
 def _warm(slot: str) -> Warm[tuple[LiveVersion, ...]]:
     return Warm(
