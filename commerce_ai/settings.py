@@ -133,6 +133,9 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
 DATABASES = {"default": _database}
 
+# A decision that can't be kept within this is counted as lost, and the answer goes out without it.
+DECISION_LIMIT_S = env.float("DECISION_LIMIT_S", default=0.05)
+
 # --- Redis: broker, caches, counters; never the only copy of anything -------------------------------------
 REDIS_DB = env.int("REDIS_DB", default=0)  # the first of two: broker and counters, then the cache
 QUEUE_PREFIX = env.str("QUEUE_PREFIX", default="")

@@ -2,7 +2,7 @@
 
 An impression is committed without waiting for the disk (`synchronous_commit = off`: a crash of Postgres may lose the
 last fraction of a second, never corrupt anything); verdicts, prices and approvals are `durable`. What fails or takes
-over `LIMIT_S` is counted as lost, and the answer goes out flagged.
+over `settings.DECISION_LIMIT_S` (50 ms) is counted as lost, and the answer goes out flagged.
 
 Below psycopg's cursors: libpq's own calls are three times as fast as a cursor, and can be given up in time.
 """
@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.db import connections, transaction
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
@@ -27,8 +28,6 @@ from commerce_ai.decisions.payload import Payload
 from commerce_ai.ids import uuid7
 
 logger = logging.getLogger(__name__)
-
-LIMIT_S = 0.05
 
 
 class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +132,7 @@ def _json(value: Any) -> str:
 
 def _insert_alone(wrapper: Any, values: list[str | None]) -> None:
     """The INSERT in a transaction of its own, on Django's connection or one of its pool. Raises when it is late."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + settings.DECISION_LIMIT_S
     raw, give_back = _borrow(wrapper, deadline)
     try:
         _execute(raw, values, deadline)
@@ -207,4 +206,4 @@ def _finish(pgconn: Any, deadline: float) -> None:
 
 def _wait(waiter: Any, deadline: float) -> None:
     if not waiter.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise TimeoutError(f"the INSERT took over {LIMIT_S * 1000:.0f} ms")
+        raise TimeoutError(f"the INSERT took over {settings.DECISION_LIMIT_S * 1000:.0f} ms")

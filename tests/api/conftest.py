@@ -11,9 +11,13 @@ from commerce_ai.shop.models import Shop
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
+def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(limits, "TIMEOUT_S", 10.0)  # machines that run tests are busy
+    client = limits.client  # a test may put another one in its place
+    client.cache_clear()
     limits._noted.clear()
     yield
+    client.cache_clear()
     limits._breaker.__init__()  # type: ignore[misc]
 
 
