@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from commerce_ai.ingest import quick
+from commerce_ai.ingest import memory
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ _SLEEPS_AT_MOST_S = 5  # as often as the sweep comes
 def wake() -> None:
     """Have the projection look, soon; never fails. One message wakes it for all that is committed until it looks."""
     try:
-        if quick.ask(lambda client: client.set(quick.prefixed(_AWAKE), 1, nx=True, ex=_SLEEPS_AT_MOST_S)):
+        if memory.ask(lambda client: client.set(memory.prefixed(_AWAKE), 1, nx=True, ex=_SLEEPS_AT_MOST_S)):
             project.apply_async(retry=False, expires=60)
-    except quick.Unavailable:
+    except memory.Unavailable:
         pass
     except Exception as error:  # whatever the broker raises: the sweep comes anyway
         logger.warning("the projection was not woken (%s); the sweep will come", type(error).__name__)
@@ -39,8 +39,8 @@ def project() -> int:
 
     try:
         # First: whatever is committed from now on wakes the next job.
-        quick.ask(lambda client: client.delete(quick.prefixed(_AWAKE)))
-    except quick.Unavailable:
+        memory.ask(lambda client: client.delete(memory.prefixed(_AWAKE)))
+    except memory.Unavailable:
         pass
     return projection.run(until=time.monotonic() + LONGEST_S)
 
@@ -66,6 +66,6 @@ def sweep() -> int:
 def _is_time(what: str, every_s: int) -> bool:
     """True once in `every_s` over all workers; True too where nobody can tell."""
     try:
-        return bool(quick.ask(lambda client: client.set(quick.prefixed(f"ingest:{what}"), 1, nx=True, ex=every_s)))
-    except quick.Unavailable:
+        return bool(memory.ask(lambda client: client.set(memory.prefixed(f"ingest:{what}"), 1, nx=True, ex=every_s)))
+    except memory.Unavailable:
         return True

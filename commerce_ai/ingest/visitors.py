@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 import redis
 
-from commerce_ai.ingest import quick
+from commerce_ai.ingest import memory
 
 MOST = 50
 LIVES_S = 30 * 24 * 3600
@@ -52,8 +52,8 @@ def recent(
     if not keys:
         return []
     try:
-        lists = quick.ask(lambda client: _lists(client, keys))
-    except quick.Unavailable:
+        lists = memory.ask(lambda client: _lists(client, keys))
+    except memory.Unavailable:
         return []
     events = [_read(member) for member in set().union(*lists)]
     return sorted(events, key=lambda event: (event.at, event.product_id, event.name), reverse=True)[:MOST]
@@ -78,8 +78,8 @@ def remember(shop_id: int, visits: Iterable[AnyVisit], ties: Iterable[tuple[str,
     # One argument: the client library takes longer to pack a thousand than Redis to store them.
     packed = msgspec.msgpack.encode((MOST, LIVES_S, rows, pairs))
     try:
-        quick.ask(lambda client: _run(client, packed))
-    except quick.Unavailable:
+        memory.ask(lambda client: _run(client, packed))
+    except memory.Unavailable:
         return False
     return True
 
@@ -88,7 +88,7 @@ def forget(shop_id: int, *, customer_external_id: str | None = None, anonymous_i
     """Let go of a visitor's events, as when a customer is erased."""
     for kind, who in (("c", customer_external_id), ("a", anonymous_id)):
         if who:
-            quick.client().delete(_key(shop_id, kind, who))
+            memory.client().delete(_key(shop_id, kind, who))
 
 
 def _lists(client: redis.Redis, keys: list[str]) -> list[list[bytes]]:
@@ -108,7 +108,7 @@ def _run(client: redis.Redis, packed: bytes) -> None:
 
 
 def _key(shop_id: int, kind: str, who: str) -> str:
-    return quick.prefixed(f"visitor:{shop_id}:{kind}:{who}")
+    return memory.prefixed(f"visitor:{shop_id}:{kind}:{who}")
 
 
 def _read(member: bytes) -> VisitorEvent:

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from commerce_ai.api import keys
-from commerce_ai.ingest import quick
+from commerce_ai.ingest import memory
 from commerce_ai.shop.models import Product, Shop
 
 Send = Callable[..., Any]
@@ -20,9 +20,9 @@ Send = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is not a Redis that is away."""
-    monkeypatch.setattr(quick, "TIMEOUT_S", 10)
-    monkeypatch.setattr(quick, "_away", quick._Away())
-    quick.client.cache_clear()
+    monkeypatch.setattr(memory, "TIMEOUT_S", 10)
+    monkeypatch.setattr(memory, "_away", memory._Away())
+    memory.client.cache_clear()
 
 
 @pytest.fixture

@@ -361,6 +361,37 @@ def test_any_order_any_batching_and_any_repetition_give_the_same_rows(
     assert results[0] == results[1]
 
 
+_scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just("9" * 30))
+_anything = st.recursive(
+    _scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+)
+_words = st.sampled_from(["order_id", "total", "revenue", "products", "currency", "discount", "coupon", "status", "x"])
+_traits = st.sampled_from(["email", "name", "address", "gender", "birthday", "country", "phone", "plan", "@email"])
+_lines = st.lists(st.dictionaries(st.sampled_from(["product_id", "price", "quantity", "name"]), _scalars), max_size=3)
+_odd = st.one_of(
+    st.builds(
+        lambda name, properties: {"type": "track", "event": name, "userId": "c1", "properties": properties},
+        st.sampled_from(sorted(orders.ORDER_CONTENT | set(orders.ORDER_STATUS))),
+        st.dictionaries(_words, st.one_of(_anything, _lines)),
+    ),
+    st.builds(
+        lambda traits: {"type": "identify", "userId": "c1", "anonymousId": "a1", "traits": traits},
+        st.dictionaries(_traits, _anything),
+    ),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_odd, min_size=1, max_size=8))
+def test_nothing_that_is_stored_poisons_its_batch(db: None, messages: list[dict[str, Any]]) -> None:
+    own = Shop.objects.create(slug=f"s{uuid7()}", name="Own", currency="EUR")
+    accept(own.pk, [json.dumps(each).encode() for each in messages], trusted=True)
+    project.run()
+    left = IngestBatch.objects.of(own).filter(projected_at=None).values_list("error", flat=True)
+    assert list(left) == []
+
+
 # --- failures ---------------------------------------------------------------------------------------------
 
 

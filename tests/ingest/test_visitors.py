@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from commerce_ai.ingest import quick, visitors
+from commerce_ai.ingest import memory, visitors
 from commerce_ai.ingest.visitors import Visit, VisitorEvent, recent, remember
 from commerce_ai.shop.models import Event, Shop
 from tests.ingest.conftest import Send
@@ -58,7 +58,7 @@ def test_the_last_fifty_stay(shop: Shop, products: dict[str, int], publishable_k
     found = recent(shop.pk, anonymous_id="a1")
     assert [event.at for event in found] == [AT + timedelta(seconds=n) for n in range(89, 39, -1)]
     key = visitors._key(shop.pk, "a", "a1")
-    assert 0 < quick.client().ttl(key) <= visitors.LIVES_S
+    assert 0 < memory.client().ttl(key) <= visitors.LIVES_S
 
 
 def test_a_customer_is_known_only_where_proven(
@@ -111,8 +111,8 @@ def test_without_redis_events_are_stored_all_the_same(
     shop: Shop, products: dict[str, int], secret_key: str, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = redis.Redis(unix_socket_path="/nowhere.sock", socket_timeout=0.1)
-    monkeypatch.setattr(quick, "client", lambda: nobody)
-    monkeypatch.setattr(quick, "_away", quick._Away())
+    monkeypatch.setattr(memory, "client", lambda: nobody)
+    monkeypatch.setattr(memory, "_away", memory._Away())
     answer = send("batch", json.dumps({"batch": [viewed("1", "p1")]}), secret_key)
     assert answer.json()["stored"] == 1
     assert Event.objects.of(shop).count() == 1
