@@ -136,6 +136,8 @@ DATABASES = {"default": _database}
 # A decision that can't be kept within this is counted as lost, and the answer goes out without it.
 DECISION_LIMIT_S = env.float("DECISION_LIMIT_S", default=0.05)
 
+EVENT_KEEP_MONTHS = env.int("EVENT_KEEP_MONTHS", default=0)  # months of events and decisions; 0 keeps all
+
 # --- Redis: broker, caches, counters; never the only copy of anything -------------------------------------
 REDIS_DB = env.int("REDIS_DB", default=0)  # the first of two: broker and counters, then the cache
 QUEUE_PREFIX = env.str("QUEUE_PREFIX", default="")
@@ -220,6 +222,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# --- learning ---------------------------------------------------------------------------------------------
+TRAINING_ENGINE = env.str("TRAINING_ENGINE", default="local")  # a name of commerce_ai.learning.engine, or a dotted path
+TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT_S", default=6 * 3600)
+TRAINING_COST_PER_DEVICE_HOUR = env.float("TRAINING_COST_PER_DEVICE_HOUR", default=0.0)  # in the shop's currency
+ARTIFACTS_KEPT = env.int("ARTIFACTS_KEPT", default=10)  # versions of a learner whose files are kept, live ones apart
 
 # --- logs: one line an event, no personal data ------------------------------------------------------------
 LOGGING = {
