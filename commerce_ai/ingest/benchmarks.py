@@ -79,7 +79,9 @@ class _House:
         self.dsn = (
             f"host={self.where.sockets} port={embedded.POSTGRES_PORT} user={embedded.POSTGRES_USER} dbname=commerce_ai"
         )
-        self.port = _free_port()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
         self.shop, self.key = 0, ""
         self.web: subprocess.Popen[bytes] | None = None
 
@@ -150,12 +152,6 @@ def _house() -> Iterator[_House]:
             house.web.wait(timeout=20)
         embedded.release(house.where)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- the race ---------------------------------------------------------------------------------------------
