@@ -151,7 +151,8 @@ def _house() -> Iterator[_House]:
             house.web.terminate()
             house.web.wait(timeout=20)
         embedded.release(house.where)
-        shutil.rmtree(folder, ignore_errors=True)
+        for left in (folder, house.where.sockets):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 # --- the race ---------------------------------------------------------------------------------------------
