@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from plugins.recommendation.features import Histories
-from plugins.recommendation.item_to_item import ItemToItemScorer
+from plugins.recommendation.item_to_item import ItemToItemScorer, threads_for
 from plugins.recommendation.scorer import Array, Indexes, Mask, Scores, top
 
 EXACT_ITEMS = 20_000  # up to here every product is scored; above, a graph makes the first cut
@@ -106,7 +106,6 @@ def factorise(
     seed: int,
     report: Any,
     checkpoint: Path | None = None,
-    threads: int = 0,
 ) -> dict[str, Array]:
     """``item_factors``, ``customer_factors`` and ``gramian`` from `confidences`, through `implicit`.
 
@@ -121,7 +120,7 @@ def factorise(
     # A BLAS with threads of its own fights with implicit's threads, and is many times slower.
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
-            factors=factors, regularization=regularization, random_state=seed, num_threads=threads
+            factors=factors, regularization=regularization, random_state=seed, num_threads=threads_for(matrix.nnz)
         )
         done = _resume(model, checkpoint)
         kept_at = monotonic()

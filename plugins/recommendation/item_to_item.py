@@ -70,7 +70,7 @@ class ItemToItemScorer(CandidateScorer):
         return self._neighbours[at], self._neighbour_scores[at] * weights[owner], owner
 
 
-def neighbours(rows: Interactions, *, recency_half_life: float, threads: int = 0) -> Any:
+def neighbours(rows: Interactions, *, recency_half_life: float) -> Any:
     """Products × products, the `MOST_NEIGHBOURS` strongest of each row, as a scipy CSR matrix of float32."""
     from implicit.nearest_neighbours import all_pairs_knn, bm25_weight
     from scipy.sparse import csr_matrix
@@ -78,10 +78,15 @@ def neighbours(rows: Interactions, *, recency_half_life: float, threads: int = 0
     weights = decay(rows.age, recency_half_life * WITNESS) * rows.weight
     met = csr_matrix((weights.astype(np.float64), (rows.customer, rows.product)), shape=rows.shape)
     weighted = bm25_weight(met.T, K1, B).T.tocsr()
-    found = all_pairs_knn(weighted, MOST_NEIGHBOURS, num_threads=threads, show_progress=False)
+    found = all_pairs_knn(weighted, MOST_NEIGHBOURS, num_threads=threads_for(met.nnz), show_progress=False)
     found = found.tocsr().astype(np.float32)
     found.sort_indices()
     return found
+
+
+def threads_for(entries: int) -> int:
+    """For implicit: one where threads would only wait for each other, else 0, which is all cores."""
+    return 1 if entries < 100_000 else 0
 
 
 def neighbour_arrays(matrix: Any, trend: Array, most: int) -> dict[str, Array]:
