@@ -18,6 +18,7 @@ from commerce_ai.console.admin.learning import PageAdmin
 from commerce_ai.console.filters import during
 from commerce_ai.console.scope import scope_of
 from commerce_ai.console.shop_admin import ShownAdmin
+from commerce_ai.ingest import project
 from commerce_ai.ingest.files.quarantine import retry
 from commerce_ai.ingest.files.report import words
 from commerce_ai.ingest.models import CleaningReport, FileLoad, IngestBatch, QuarantineRow
@@ -27,12 +28,26 @@ MOST_AT_ONCE = 5_000  # rows that one click tries again
 
 @admin.register(IngestBatch)
 class IngestBatchAdmin(ShownAdmin):
+    """Requests that were accepted. One whose projection failed again and again is set aside, to be tried from here."""
+
     list_display = ("received_at", "door", "trusted", "events", "duplicates", "rejected", "projected_at", "error")
-    list_filter = ("trusted", during("received_at"))
+    list_filter = ("trusted", ("set_aside_at", admin.EmptyFieldListFilter), during("received_at"))
     ordering = ("-received_at",)
     sortable_by = ()
-    exclude = ("event_ids",)
+    exclude = ("event_ids", "contacts")
+    actions = ("try_again",)
     next_step = _("No batches yet. Each accepted tracking request is one: send the first with a publishable key.")
+
+    def has_try_permission(self, request: HttpRequest) -> bool:
+        return scope_of(request).may("operator")
+
+    @admin.action(description=_("Try again"), permissions=["try"])
+    def try_again(self, request: HttpRequest, queryset: Any) -> None:
+        batches = list(queryset.filter(set_aside_at__isnull=False)[:MOST_AT_ONCE])
+        for batch in batches:
+            project.retry(batch)
+        count = len(batches)
+        messages.success(request, ngettext("%d batch waits again.", "%d batches wait again.", count) % count)
 
 
 @admin.register(FileLoad)
