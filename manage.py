@@ -4,7 +4,7 @@
 import os
 import sys
 
-# Commands that touch neither Postgres nor Redis, so that they start at once and write nothing under var/.
+# Commands that touch neither Postgres nor Redis by themselves, so that they start at once.
 WITHOUT_SERVICES = {
     "",
     "benchmark",
@@ -27,10 +27,16 @@ WITHOUT_SERVICES = {
 }
 
 
+# Of these, the ones that leave no trace under var/ either.
+WRITES_NOTHING = WITHOUT_SERVICES - {"benchmark", "collectstatic", "demo", "up"}
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "commerce_ai.settings")
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     asks_for_help = "--help" in sys.argv or "-h" in sys.argv
+    if command in WRITES_NOTHING or asks_for_help:
+        os.environ["COMMERCE_AI_WRITES_NOTHING"] = "1"
     if command not in WITHOUT_SERVICES and not asks_for_help:
         from commerce_ai import embedded
 

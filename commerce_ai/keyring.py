@@ -24,11 +24,12 @@ class Secrets:
     hash_key: bytes
 
 
-def load(path: Path, *, one_machine: bool) -> Secrets:
+def load(path: Path, *, one_machine: bool, keep: bool = True) -> Secrets:
     """`SECRET_KEY`, `FIELD_KEYS` (``id:base64,id:base64``, the first one encrypts) and `HASH_KEY` (base64).
 
     What the environment lacks is read from `path`, which is made on first use with mode 0600 when everything
-    runs on `one_machine`; otherwise `ImproperlyConfigured` names what is missing.
+    runs on `one_machine`; otherwise `ImproperlyConfigured` names what is missing. Without `keep` nothing is written:
+    a process that stores nothing can do with secrets of its own.
     """
     given = {name: os.environ.get(name, "") for name in ("SECRET_KEY", "FIELD_KEYS", "HASH_KEY")}
     missing = [name for name, value in given.items() if not value]
@@ -38,7 +39,7 @@ def load(path: Path, *, one_machine: bool) -> Secrets:
             "Make them with: python -m commerce_ai.keyring"
         )
     if missing:
-        stored = _read_or_make(path)
+        stored = _read_or_make(path) if keep or path.exists() else make()
         given = {name: value or stored[name] for name, value in given.items()}
     return Secrets(given["SECRET_KEY"], _parse_field_keys(given["FIELD_KEYS"]), _decode("HASH_KEY", given["HASH_KEY"]))
 

@@ -170,8 +170,8 @@ class Found:
     error: str | None = None
 
 
-def discover(var: Path, argv: Sequence[str] = ()) -> list[Found]:
-    """The announced plugins, each tried in a child process (once per installed state of its package)."""
+def discover(var: Path, *, keep: bool = True) -> list[Found]:
+    """The announced plugins, each tried in a child process; with `keep` once per installed state of its package."""
     if (trial := os.environ.get(TRIAL)) is not None:
         return [Found(trial, trial, "")] if trial else []
     found = []
@@ -186,7 +186,7 @@ def discover(var: Path, argv: Sequence[str] = ()) -> list[Found]:
             remembered[point.name] = known
             changed = True
         found.append(Found(point.name, point.module, distribution, known["error"]))
-    if changed:
+    if changed and keep:
         var.mkdir(parents=True, exist_ok=True)
         scratch = var / f".plugins.{os.getpid()}.json"
         scratch.write_text(json.dumps(remembered, indent=1))

@@ -6,7 +6,6 @@ only computed. `docs/operating.md` lists every variable.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import environ
@@ -25,12 +24,13 @@ DEBUG = env.bool("DEBUG", default=False)
 HTTPS = env.bool("HTTPS", default=not DEBUG)
 PROCESS = env.str("COMMERCE_AI_PROCESS", default="")  # web, worker, trainer, beat or empty
 VAR_DIR = Path(env.str("COMMERCE_AI_VAR", default=str(BASE_DIR / "var"))).resolve()
+WRITES_NOTHING = env.bool("COMMERCE_AI_WRITES_NOTHING", default=False)  # set by manage.py for lab, check and the like
 EMBEDDED = embedded.paths(VAR_DIR)
 USES_EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 USES_EMBEDDED_REDIS = not env.str("REDIS_URL", default="")
 
 # --- secrets: from the environment, or made once under var/ where everything is on one machine -------------
-_secrets = keyring.load(VAR_DIR / "secrets.json", one_machine=USES_EMBEDDED_POSTGRES)
+_secrets = keyring.load(VAR_DIR / "secrets.json", one_machine=USES_EMBEDDED_POSTGRES, keep=not WRITES_NOTHING)
 SECRET_KEY = _secrets.secret_key
 FIELD_KEYS = _secrets.field_keys  # id -> 32 bytes; the first encrypts, all decrypt
 HASH_KEY = _secrets.hash_key
@@ -53,7 +53,9 @@ LOAD_MAX_BYTES = env.int("LOAD_MAX_BYTES", default=4 * 1024**3)  # of a file for
 
 # --- applications -----------------------------------------------------------------------------------------
 PLUGINS = ["plugins.recommendation"]
-THIRD_PARTY = plugin.discover(VAR_DIR, argv=sys.argv)  # tried in a child process; failures are kept with their error
+THIRD_PARTY = plugin.discover(
+    VAR_DIR, keep=not WRITES_NOTHING
+)  # tried in a child process; failures are kept with their error
 
 INSTALLED_APPS = [
     "unfold",

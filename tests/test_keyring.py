@@ -60,3 +60,11 @@ def test_keys_rotate_by_order(tmp_path, monkeypatch):
     old, new = keyring.make()["FIELD_KEYS"].partition(":")[2], keyring.make()["FIELD_KEYS"].partition(":")[2]
     monkeypatch.setenv("FIELD_KEYS", f"k2:{new},k1:{old}")
     assert list(keyring.load(tmp_path / "secrets.json", one_machine=True).field_keys) == ["k2", "k1"]
+
+
+def test_a_process_that_stores_nothing_writes_nothing(tmp_path):
+    path = tmp_path / "var" / "secrets.json"
+    assert keyring.load(path, one_machine=True, keep=False).hash_key
+    assert not path.parent.exists()
+    kept = keyring.load(path, one_machine=True)
+    assert keyring.load(path, one_machine=True, keep=False) == kept
