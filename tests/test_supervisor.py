@@ -107,7 +107,7 @@ def test_up_runs_all_and_stops_all_and_a_kill_hinders_nobody(var):
     assert again.wait(60) == 0
     assert gone(list(now.values()))
     where = embedded.paths(var.resolve())
-    assert not embedded._redis_answers(where) and not embedded._postgres_runs(where)
+    assert not embedded.runs(where)
 
 
 def test_a_taken_port_is_one_clear_message(var):
