@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from commerce_ai.ids import uuid7_floor
 from commerce_ai.learning.learner import Frames, NotEnoughData, Window
-from commerce_ai.shop import frames
+from commerce_ai.shop import consent, frames
 from commerce_ai.shop.models import Customer, Event, Identity, Order, OrderLine, Product
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def interactions(shop: Shop, window: Window) -> pl.DataFrame:
     Events count for whoever is proven to be behind them: the customer that the sender vouched for, else the one
     that the anonymous id is linked to by a proven Identity. All other visitors stay apart from the customers, under
     negative numbers that are the same in every run: what they look at together teaches as much. Only products that
-    are on sale now.
+    are on sale now, and nobody who withdrew consent to the training of models.
     """
     start = window.start or datetime(1970, 1, 1, tzinfo=UTC)
     events = frames.read(
@@ -160,7 +160,10 @@ def _table(model: Any) -> str:
     return model._meta.db_table
 
 
+_REFUSED = consent.refused_sql(consent.Purpose.MODEL_TRAINING)
+
 _EVENTS = f"""
+    WITH {_REFUSED}
     SELECT coalesce(e.customer_id, i.customer_id, -1 - (hashtextextended(e.anonymous_id, 0) & 9223372036854775806))
                AS customer_id,
            e.product_id, e.occurred_at AS timestamp, e.name AS kind
@@ -171,9 +174,11 @@ _EVENTS = f"""
     WHERE e.shop_id = %(shop)s AND e.id >= %(first_id)s AND e.name = ANY(%(names)s)
         AND e.occurred_at >= %(start)s AND e.occurred_at < %(end)s
         AND (e.customer_id IS NOT NULL OR e.anonymous_id <> '')
+        AND {consent.spared_sql("e.customer_id", "e.anonymous_id")}
 """  # noqa: S608  (table names of our own)
 
 _PURCHASES = f"""
+    WITH {_REFUSED}
     SELECT coalesce(o.customer_id, i.customer_id, -1 - (hashtextextended(o.anonymous_id, 0) & 9223372036854775806))
                AS customer_id,
            l.product_id, o.placed_at AS timestamp, 'purchase' AS kind
@@ -184,6 +189,7 @@ _PURCHASES = f"""
         ON i.shop_id = o.shop_id AND i.anonymous_id = o.anonymous_id AND i.proven AND o.anonymous_id <> ''
     WHERE o.shop_id = %(shop)s AND o.placed_at >= %(start)s AND o.placed_at < %(end)s AND o.status <> 'cancelled'
         AND (o.customer_id IS NOT NULL OR o.anonymous_id <> '')
+        AND {consent.spared_sql("o.customer_id", "o.anonymous_id")}
 """  # noqa: S608
 
 _CUSTOMERS = f"SELECT id AS customer_id, external_id FROM {_table(Customer)} WHERE shop_id = %(shop)s ORDER BY id"  # noqa: S608

@@ -1,0 +1,154 @@
+"""Consent by purpose: what a person last said, and who said no.
+
+The latest answer of a person to a purpose counts; of two at one instant the refusal. A customer also speaks through
+the anonymous ids that are *proven* theirs. A refusal reaches further than a yes: it holds for every anonymous id that
+is linked to the customer, even by a mere claim, because leaving out a stranger's visit does no harm and keeping
+theirs does. Who never answered has neither agreed nor refused.
+
+This stands in `shop`, the lowest room that has people, because all above it need it: tracking and REST to record,
+the queries of plugins to leave people out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from commerce_ai.shop.models import Consent, Customer, Identity, Shop
+
+
+class Purpose(models.TextChoices):
+    """What consent is asked for. A shop may keep answers to purposes of its own beside them."""
+
+    ANALYTICS = "analytics", _("analytics")
+    PERSONALISATION = "personalisation", _("personalisation")
+    ADS = "ads", _("advertising")
+    MODEL_TRAINING = "model_training", _("training of models")
+
+
+def record(
+    shop: Shop | int,
+    *,
+    customer: Customer | int | None = None,
+    anonymous_id: str = "",
+    purpose: str,
+    granted: bool,
+    at: datetime | None = None,
+    source: str,
+    evidence: str = "",
+) -> Consent:
+    """Keep one answer of a customer, a visitor or both; said twice, it is kept once.
+
+    `at` is when it was said (now), `source` the door that it came by, `evidence` the wording or form shown. Answers
+    that contradict each other at one instant leave the refusal. Raises ValueError for nobody, for a purpose that is
+    not a `Purpose`, and for a customer of another shop.
+    """
+    shop_id, customer_id = _key(shop), None if customer is None else _key(customer)
+    if customer_id is None and not anonymous_id:
+        raise ValueError("consent is given by a customer or by a visitor with an anonymous id")
+    if customer_id is not None and not Customer.objects.of(shop_id).filter(pk=customer_id).exists():
+        raise ValueError("the customer is not one of this shop")
+    with transaction.atomic():
+        said: dict[str, Any] = {
+            "shop_id": shop_id, "customer_id": customer_id, "anonymous_id": anonymous_id,
+            "purpose": Purpose(purpose).value, "at": at or timezone.now(),
+        }  # fmt: skip
+        proof = {"granted": granted, "source": source, "evidence": evidence}
+        row, _made = Consent.objects.of(shop_id).get_or_create(**said, defaults=proof)
+        if row.granted and not granted:
+            row.granted, row.source, row.evidence = False, source, evidence
+            row.save(update_fields=["granted", "source", "evidence"])
+    return row
+
+
+def of(
+    shop: Shop | int, *, customer: Customer | int | None = None, anonymous_id: str = ""
+) -> dict[Purpose, bool | None]:
+    """What a customer, a visitor, or a customer on a visitor's device agrees to; None where nothing was said.
+
+    With both, a refusal of either counts.
+    """
+    shop_id = _key(shop)
+    answers = dict.fromkeys(Purpose)
+    if customer is not None:
+        answers = _customers(shop_id, _key(customer))
+    if anonymous_id:
+        answers = _stricter(answers, _visitors(shop_id, anonymous_id))
+    return answers
+
+
+def refused_sql(purpose: Purpose) -> str:
+    """Two common table expressions, to stand after WITH: who refused `purpose` in the shop ``%(shop)s``.
+
+    ``refused_customer(id)`` and ``refused_visitor(anonymous_id)``. A query leaves them out by `spared_sql`.
+    """
+    return f"""
+    refused_customer AS MATERIALIZED (
+        SELECT id FROM (
+            SELECT DISTINCT ON (coalesce(c.customer_id, i.customer_id))
+                coalesce(c.customer_id, i.customer_id) AS id, c.granted
+            FROM {Consent._meta.db_table} c
+            LEFT JOIN {Identity._meta.db_table} i
+                ON c.customer_id IS NULL AND i.shop_id = c.shop_id AND i.anonymous_id = c.anonymous_id AND i.proven
+            WHERE c.shop_id = %(shop)s AND c.purpose = '{purpose.value}'
+                AND coalesce(c.customer_id, i.customer_id) IS NOT NULL
+            ORDER BY coalesce(c.customer_id, i.customer_id), c.at DESC, c.granted
+        ) latest WHERE NOT granted
+    ),
+    refused_visitor AS MATERIALIZED (
+        SELECT anonymous_id FROM (
+            SELECT DISTINCT ON (anonymous_id) anonymous_id, granted
+            FROM {Consent._meta.db_table}
+            WHERE shop_id = %(shop)s AND purpose = '{purpose.value}' AND anonymous_id <> ''
+            ORDER BY anonymous_id, at DESC, granted
+        ) latest WHERE NOT granted
+        UNION
+        SELECT i.anonymous_id FROM {Identity._meta.db_table} i JOIN refused_customer r ON r.id = i.customer_id
+        WHERE i.shop_id = %(shop)s
+    )"""  # noqa: S608  (names of our own tables, and a value of Purpose)
+
+
+def spared_sql(customer_id: str, anonymous_id: str) -> str:
+    """A condition for WHERE: neither the customer nor the visitor in these columns refused (see `refused_sql`)."""
+    return (
+        f"NOT EXISTS (SELECT FROM refused_customer r WHERE r.id = {customer_id})"  # noqa: S608  (columns by name)
+        f" AND NOT EXISTS (SELECT FROM refused_visitor r WHERE r.anonymous_id = {anonymous_id})"
+    )
+
+
+def _customers(shop_id: int, customer_id: int) -> dict[Purpose, bool | None]:
+    devices = Identity.objects.of(shop_id).filter(customer_id=customer_id, proven=True).values("anonymous_id")
+    return _latest(shop_id, Q(customer_id=customer_id) | Q(customer_id=None, anonymous_id__in=devices))
+
+
+def _visitors(shop_id: int, anonymous_id: str) -> dict[Purpose, bool | None]:
+    answers = _latest(shop_id, Q(anonymous_id=anonymous_id))
+    linked = Identity.objects.of(shop_id).filter(anonymous_id=anonymous_id).values_list("customer_id", "proven")
+    for customer_id, proven in linked:
+        theirs = _customers(shop_id, customer_id)
+        # A claim proves nothing, so that it may take consent away but not give it.
+        answers = _stricter(answers, {key: said if proven or said is False else None for key, said in theirs.items()})
+    return answers
+
+
+def _latest(shop_id: int, who: Q) -> dict[Purpose, bool | None]:
+    said = dict(
+        Consent.objects.of(shop_id).filter(who, purpose__in=Purpose.values)
+        .order_by("purpose", "-at", "granted").distinct("purpose").values_list("purpose", "granted")
+    )  # fmt: skip
+    return {each: said.get(each.value) for each in Purpose}
+
+
+def _stricter(one: dict[Purpose, bool | None], other: dict[Purpose, bool | None]) -> dict[Purpose, bool | None]:
+    return {
+        each: False if False in (one[each], other[each]) else (one[each] or other[each] or None) for each in Purpose
+    }
+
+
+def _key(row: Shop | Customer | int) -> int:
+    return row if isinstance(row, int) else row.pk
