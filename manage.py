@@ -18,6 +18,7 @@ WITHOUT_SERVICES = {
     "makemessages",
     "makemigrations",
     "spectacular",
+    "status",
     "startapp",
     "up",
     "version",

