@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from commerce_ai.api.scopes import PUBLISHABLE
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.shop.models import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 from commerce_ai.shop.revision import bump
 
 
@@ -116,6 +117,7 @@ class IdempotentWrite(ShopModel):
     body = EncryptedTextField(_("answer"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
+    handling = Handling(Basis.CONTRACT, Keep.DAY)
     personal = {"body": "the answer to a write, repeated for a day"}
 
     class Meta:

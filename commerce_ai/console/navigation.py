@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from commerce_ai import registry
 from commerce_ai.console.pages import url_of, visible
-from commerce_ai.console.scope import scope_of
+from commerce_ai.console.scope import may, scope_of
 from commerce_ai.plugin import Plugin
 
 # Group, and its tables: label of the app and model, symbol.
@@ -75,7 +75,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups.append(_group(_("Intake"), _tables(request, INTAKE)))
     there = reverse("console:plugins")
     plugins = _item(_("Plugins"), "extension", there, active=request.path == there)
-    groups.append(_group(_("Settings"), [plugins, *_tables(request, ACCESS)], closed=False))
+    own = [plugins, *_privacy(request)]
+    groups.append(_group(_("Settings"), [*own, *_tables(request, ACCESS)], closed=False))
     return [group for group in groups if group["items"]]
 
 
@@ -87,6 +88,14 @@ def environment(request: HttpRequest) -> list[Any] | None:
     if scope and scope.shop and not scope.may("operator"):
         return [_("Read only"), "info"]
     return None
+
+
+def _privacy(request: HttpRequest) -> list[dict[str, Any]]:
+    """The register of personal data, for owners."""
+    if not may(request, "owner"):
+        return []
+    there = reverse("console:privacy")
+    return [_item(_("Personal data"), "shield_person", there, active=request.path == there)]
 
 
 def _of_plugin(request: HttpRequest, plugin: Plugin) -> list[dict[str, Any]]:

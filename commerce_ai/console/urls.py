@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from commerce_ai.console import pages
-from commerce_ai.console.views import plugins, shops
+from commerce_ai.console.views import plugins, privacy, shops
 
 app_name = "console"
 urlpatterns = [
@@ -13,5 +13,6 @@ urlpatterns = [
     path("plugins/", plugins.overview, name="plugins"),
     path("plugins/<slug:slug>/", plugins.settings, name="plugin"),
     path("plugins/<slug:slug>/switch/", plugins.switch, name="plugin-switch"),
+    path("privacy/", privacy.register, name="privacy"),
     *pages.urlpatterns(),
 ]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from commerce_ai.ids import time_of, uuid7
 from commerce_ai.shop import partitions
 from commerce_ai.shop.models import Shop, ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 
 
 class Decision(ShopModel):
@@ -44,12 +45,14 @@ class Decision(ShopModel):
     flags = ArrayField(models.CharField(max_length=64), verbose_name=_("flags"), default=list, blank=True)
     durable = models.BooleanField(_("durable"), default=False, help_text=_("On disk before it was answered."))
 
+    handling = Handling(Basis.INTEREST, Keep.MONTHS)
     personal = {
         "customer_id": "measures what came of the decision",
         "anonymous_id": "measures what came of the decision",
         "session_id": "measures what came of the decision",
         "subject": "finds the decision on an order",
         "payload": "what was shown or decided",
+        "reasons": "why it was decided",
     }
 
     class Meta:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.shop.models import Customer, ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 
 
 class IngestBatch(ShopModel):
@@ -36,6 +37,7 @@ class IngestBatch(ShopModel):
     set_aside_at = models.DateTimeField(_("set aside at"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True, default="")
 
+    handling = Handling(Basis.CONTRACT, Keep.PROJECTED)
     personal = {"contacts": "on their way into the customer's row"}
 
     class Meta:
@@ -86,7 +88,8 @@ class TrackedOrder(ShopModel):
     status_at = models.DateTimeField(_("status said at"), null=True, blank=True)
     status_trusted = models.BooleanField(_("status by secret key"), default=False)
 
-    personal = {"content": "on its way into the order's row"}
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
+    personal = {"external_id": "tells orders apart", "content": "on its way into the order's row"}
 
     class Meta:
         verbose_name, verbose_name_plural = _("tracked order"), _("tracked orders")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.shop.models import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep, Personal
 
 
 class FileLoad(ShopModel):
@@ -103,7 +104,13 @@ class QuarantineRow(ShopModel):
         settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("solved by"), related_name="+", null=True, blank=True
     )
 
-    personal = {"values": "corrections by the shop", "sealed": "corrections by the shop"}
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
+    personal = {
+        "values": "corrections by the shop",
+        "sealed": "corrections by the shop",
+        "message": "corrections by the shop",
+        "fingerprint": Personal("tells a row loaded twice", hashed=True),
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("quarantined row"), _("quarantined rows")

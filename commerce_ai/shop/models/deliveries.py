@@ -13,6 +13,7 @@ from commerce_ai.shop.models.orders import Order, OrderLine
 from commerce_ai.shop.models.people import Customer
 from commerce_ai.shop.models.stock import Location
 from commerce_ai.shop.models.tenancy import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 
 
 class Shipment(ShopModel):
@@ -38,7 +39,8 @@ class Shipment(ShopModel):
     delivered_at = models.DateTimeField(_("delivered at"), null=True, blank=True)
     source = columns.source()
 
-    personal = {"tracking_number": "answers where a parcel is"}
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
+    personal = {"external_id": "tells parcels apart", "tracking_number": "answers where a parcel is"}
 
     class Meta:
         verbose_name, verbose_name_plural = _("shipment"), _("shipments")
@@ -72,6 +74,13 @@ class Return(ShopModel):
     reason = models.CharField(_("reason"), max_length=255, blank=True, default="")
     at = models.DateTimeField(_("at"), default=now)
     source = columns.source()
+
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
+    personal = {
+        "external_id": "tells returns apart",
+        "customer": "who gave goods back",
+        "reason": "why goods came back",
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("return"), _("returns")

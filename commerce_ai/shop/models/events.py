@@ -12,6 +12,12 @@ from commerce_ai.shop import partitions
 from commerce_ai.shop.models.goods import Product
 from commerce_ai.shop.models.people import Customer
 from commerce_ai.shop.models.tenancy import Shop, ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep, Personal
+
+# Paths of `Event.context`; what else a sender says of the context is not kept.
+KEPT_OF_CONTEXT = (
+    "path", "url", "referrer", "title", "campaign", "locale", "timezone", "user_agent", "device", "os", "app", "screen",
+)  # fmt: skip
 
 
 class EventKey(models.Model):
@@ -70,13 +76,14 @@ class Event(ShopModel):
     occurred_at = models.DateTimeField(_("occurred at"))
     received_at = models.DateTimeField(_("received at"))
 
+    handling = Handling(Basis.INTEREST, Keep.MONTHS)
     personal = {
         "anonymous_id": "ties a visitor's events together",
         "user_id": "ties events to the customer",
         "customer": "ties events to the customer",
         "session_id": "ties a visit's events together",
         "properties": "what the visitor did",
-        "context": "page, campaign and device of the visit",
+        "context": Personal("page, campaign and device of the visit", paths=KEPT_OF_CONTEXT),
     }
 
     class Meta:

@@ -11,6 +11,7 @@ from commerce_ai.shop.models import columns
 from commerce_ai.shop.models.goods import Product
 from commerce_ai.shop.models.people import Customer
 from commerce_ai.shop.models.tenancy import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep, Personal
 
 
 class Door(models.IntegerChoices):
@@ -57,11 +58,17 @@ class Order(ShopModel):
     door = models.PositiveSmallIntegerField(_("door"), choices=Door, default=Door.SYSTEM)
     source = columns.source()
 
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
     personal = {
+        "external_id": "tells orders apart",
+        "number": "names the order to the customer",
         "customer": "purchase history",
-        "anonymous_id": "ties the order to the visit",
-        "email_hash": "fraud checks on guests",
-        "address_hash": "fraud checks",
+        "anonymous_id": Personal("ties the order to the visit", basis=Basis.INTEREST),
+        "email_hash": Personal("fraud checks on guests", basis=Basis.INTEREST),
+        "address_hash": Personal("fraud checks", basis=Basis.INTEREST),
+        "coupon": "what was agreed on the price",
+        "shipping_country": "delivery, taxes",
+        "billing_country": "taxes",
         "attributes": "what the shop itself keeps about the order",
     }
 

@@ -11,6 +11,7 @@ from commerce_ai.shop.models import columns
 from commerce_ai.shop.models.orders import Order
 from commerce_ai.shop.models.people import Customer
 from commerce_ai.shop.models.tenancy import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 
 
 class Payment(ShopModel):
@@ -45,11 +46,15 @@ class Payment(ShopModel):
     at = models.DateTimeField(_("at"), default=now)
     source = columns.source()
 
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
     personal = {
+        "external_id": "tells payments apart",
         "device_id": "fraud checks",
         "ip": "fraud checks",
         "ip_country": "fraud checks",
         "card_fingerprint": "fraud checks",
+        "card_country": "fraud checks",
+        "checks": "fraud checks",
         "customer": "fraud checks",
     }
 
@@ -93,6 +98,9 @@ class Chargeback(ShopModel):
     known_at = models.DateTimeField(_("known at"))
     source = columns.source()
 
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
+    personal = {"external_id": "tells chargebacks apart", "reason": "fraud checks"}
+
     class Meta:
         verbose_name, verbose_name_plural = _("chargeback"), _("chargebacks")
         constraints = [
@@ -124,6 +132,9 @@ class Refund(ShopModel):
     reason = models.CharField(_("reason"), max_length=255, blank=True, default="")
     at = models.DateTimeField(_("at"), default=now)
     source = columns.source()
+
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
+    personal = {"external_id": "tells refunds apart", "reason": "why money was given back"}
 
     class Meta:
         verbose_name, verbose_name_plural = _("refund"), _("refunds")

@@ -13,6 +13,7 @@ from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.shop import contact
 from commerce_ai.shop.models import columns
 from commerce_ai.shop.models.tenancy import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep, Personal
 
 
 class Customer(ShopModel):
@@ -39,6 +40,7 @@ class Customer(ShopModel):
     created_at = models.DateTimeField(_("customer since"), default=now)
     updated_at = models.DateTimeField(_("changed at"), auto_now=True)
 
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
     personal = {
         "external_id": "tells customers apart",
         "email": "contact, and joins between doors",
@@ -48,8 +50,8 @@ class Customer(ShopModel):
         "email_hash": "joins on the encrypted e-mail",
         "phone_hash": "joins on the encrypted phone",
         "country": "prices, delivery, targeting",
-        "birth_year": "targeting, fairness checks",
-        "gender": "targeting, fairness checks",
+        "birth_year": Personal("targeting, fairness checks", basis=Basis.INTEREST),
+        "gender": Personal("targeting, fairness checks", basis=Basis.INTEREST),
         "attributes": "what the shop itself keeps about the customer",
     }
 
@@ -101,7 +103,8 @@ class Identity(ShopModel):
     proven = models.BooleanField(_("proven"), default=False)
     at = models.DateTimeField(_("at"), default=now)
 
-    personal = {"anonymous_id": "ties visits to the customer"}
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
+    personal = {"anonymous_id": "ties visits to the customer", "customer": "ties visits to the customer"}
 
     class Meta:
         verbose_name, verbose_name_plural = _("identity"), _("identities")
@@ -125,7 +128,12 @@ class Consent(ShopModel):
     evidence = models.TextField(_("evidence"), blank=True, default="", help_text=_("Wording shown, form, version."))
     source = columns.source()
 
-    personal = {"anonymous_id": "proof of consent", "evidence": "proof of consent"}
+    handling = Handling(Basis.OBLIGATION, Keep.ERASED)
+    personal = {
+        "customer": "proof of consent",
+        "anonymous_id": "proof of consent",
+        "evidence": "proof of consent",
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("consent"), _("consents")
@@ -162,6 +170,7 @@ class SocialTie(ShopModel):
     at = models.DateTimeField(_("at"), default=now)
     source = columns.source()
 
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
     personal = {"customer": "recommendations from people close by", "other": "recommendations from people close by"}
 
     class Meta:

@@ -15,6 +15,7 @@ from commerce_ai.shop.models.goods import Product
 from commerce_ai.shop.models.people import Customer
 from commerce_ai.shop.models.stock import Location
 from commerce_ai.shop.models.tenancy import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 
 
 class Published(ShopModel):
@@ -152,6 +153,7 @@ class CustomerScore(Published):
     price_sensitivity = models.FloatField(_("price sensitivity (0 to 1)"), null=True, blank=True)
     segment = models.CharField(_("segment"), max_length=64, blank=True, default="")
 
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
     personal = {
         "value": "targeting", "orders": "targeting", "churn": "targeting",
         "price_sensitivity": "targeting; never an individual price", "segment": "targeting",

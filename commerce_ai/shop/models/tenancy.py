@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.shop.models import columns
+from commerce_ai.shop.personal import Handling, Personal
 
 
 def check_timezone(name: str) -> None:
@@ -52,14 +54,17 @@ class ShopQuerySet(models.QuerySet[Any]):
 class ShopModel(models.Model):
     """A row of one shop.
 
-    `personal` names the columns that hold personal data and what each is for; export, erasure and retention
-    find them by it.
+    `personal` names the columns that hold personal data and what each is for, `handling` on which legal basis and for
+    how long; `not_personal` names what looks as if it could and does not, with the reason. The register of
+    `commerce_ai.privacy` is made from them, and refuses a column of text that is in neither.
     """
 
     # Every table has an index or a constraint that starts with the shop.
     shop = models.ForeignKey(Shop, models.CASCADE, verbose_name=_("shop"), related_name="+", db_index=False)
 
-    personal: ClassVar[dict[str, str]] = {}
+    personal: ClassVar[Mapping[str, str | Personal]] = {}
+    handling: ClassVar[Handling | None] = None
+    not_personal: ClassVar[Mapping[str, str]] = {}
 
     objects = ShopQuerySet.as_manager()
 

@@ -14,6 +14,7 @@ from commerce_ai.shop.models.goods import Product
 from commerce_ai.shop.models.orders import Order
 from commerce_ai.shop.models.people import Customer
 from commerce_ai.shop.models.tenancy import ShopModel
+from commerce_ai.shop.personal import Basis, Handling, Keep
 
 
 class Review(ShopModel):
@@ -39,7 +40,13 @@ class Review(ShopModel):
     at = models.DateTimeField(_("at"), default=now)
     source = columns.source()
 
-    personal = {"customer": "opinion of the customer", "title": "opinion", "text": "opinion"}
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
+    personal = {
+        "external_id": "tells reviews apart",
+        "customer": "opinion of the customer",
+        "title": "opinion",
+        "text": "opinion",
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("review"), _("reviews")
@@ -72,7 +79,14 @@ class Mention(ShopModel):
     reach = models.BigIntegerField(_("reach (people)"), null=True, blank=True)
     at = models.DateTimeField(_("at"), default=now)
 
-    personal = {"author": "public name of who wrote it", "text": "public statement"}
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
+    personal = {
+        "external_id": "tells mentions apart",
+        "author": "public name of who wrote it",
+        "url": "where the statement stands",
+        "title": "public statement",
+        "text": "public statement",
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("mention"), _("mentions")
@@ -115,7 +129,9 @@ class Conversation(ShopModel):
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     updated_at = models.DateTimeField(_("changed at"), auto_now=True)
 
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
     personal = {
+        "external_id": "customer service",
         "customer": "customer service",
         "anonymous_id": "customer service",
         "subject": "customer service",
@@ -160,7 +176,12 @@ class Message(ShopModel):
     properties = models.JSONField(_("properties"), default=dict, blank=True, help_text=_("Sources, attachments."))
     at = models.DateTimeField(_("at"), default=now)
 
-    personal = {"text": "customer service"}
+    handling = Handling(Basis.CONTRACT, Keep.ERASED)
+    personal = {
+        "external_id": "customer service",
+        "text": "customer service",
+        "properties": "sources and attachments of a message",
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("message"), _("messages")
@@ -224,7 +245,11 @@ class Label(ShopModel):
     source = columns.source()
     at = models.DateTimeField(_("at"), default=now)
 
-    personal = {"text": "training of classifiers"}
+    handling = Handling(Basis.INTEREST, Keep.ERASED)
+    personal = {
+        "text": "training of classifiers",
+        "details": "training of classifiers",
+    }
 
     class Meta:
         verbose_name, verbose_name_plural = _("label"), _("labels")
