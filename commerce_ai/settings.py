@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "commerce_ai.learning",
     "commerce_ai.decisions",
     "commerce_ai.ingest",
+    "commerce_ai.privacy",
     "commerce_ai.api",
     "commerce_ai.console",
     *PLUGINS,

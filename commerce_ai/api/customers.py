@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from commerce_ai.api.fields import CountryField, ObjectField, OutsideSerializer
-from commerce_ai.api.tables import TableResource
+from commerce_ai.api.resources import Outcome, failed
+from commerce_ai.api.tables import Change, TableResource
+from commerce_ai.shop import tombstones
 from commerce_ai.shop.models import Customer, Shop
 from commerce_ai.shop.revision import bump
 
@@ -39,6 +42,15 @@ class Customers(TableResource):
 
     def rows(self, shop_id: int) -> QuerySet[Any]:
         return Customer.objects.of(shop_id)
+
+    def complete(self, shop: Shop, changes: list[Change]) -> tuple[list[Change], dict[int, Outcome]]:
+        gone = tombstones.erased(shop.pk, [change.external_id for change in changes])
+        refused = {
+            change.at: failed(_("This person was erased."), "external_id")
+            for change in changes
+            if change.external_id in gone
+        }
+        return [change for change in changes if change.at not in refused], refused
 
     def delete(self, shop: Shop, external_id: str, parameters: Mapping[str, str]) -> None:
         super().delete(shop, external_id, parameters)

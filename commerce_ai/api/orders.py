@@ -20,7 +20,7 @@ from commerce_ai.api.fields import (
 )
 from commerce_ai.api.resources import How, Outcome
 from commerce_ai.api.tables import Change, TableResource, resolve_or_make
-from commerce_ai.shop import bulk, contact
+from commerce_ai.shop import bulk, contact, tombstones
 from commerce_ai.shop.models import Customer, Door, Order, OrderLine, Product, Shop
 
 MOST_LINES = 1000
@@ -104,6 +104,7 @@ class Orders(TableResource):
             line["product_id"] for change in changes for line in change.row.get("lines", ()) if line.get("product_id")
         }
         products = bulk.resolve(Product, shop, bought)
+        is_barred = tombstones.barred(shop.pk)
         for change in changes:
             row, old, values = change.row, change.old, change.values
             values["customer_id"] = (
@@ -112,6 +113,8 @@ class Orders(TableResource):
             values["email_hash"] = (
                 contact.email_hash(row["email"]) if "email" in row else old and _bytes(old.email_hash)
             )
+            if is_barred and _names_erased(row, is_barred):  # the books keep the order, and nothing of whom
+                values |= {"customer_id": None, "email_hash": None, "anonymous_id": "", "attributes": {}}
             values["door"] = int(Door.SYSTEM)
             values["updated_at"] = row.get("updated_at") or (old.updated_at if old else timezone.now())
             change.lines = [_line(line, products) for line in row["lines"]] if "lines" in row else None  # type: ignore[attr-defined]
@@ -167,6 +170,12 @@ def _cut(shop: Shop, lengths: dict[int, int]) -> None:
             " WHERE l.shop_id = %s AND l.order_id = o.id AND l.position > o.lines",
             [list(lengths), list(lengths.values()), shop.pk],
         )
+
+
+def _names_erased(row: dict[str, Any], is_barred: tombstones.Barred) -> bool:
+    kinds = tombstones.Kind
+    named = ((kinds.CUSTOMER, "customer_id"), (kinds.EMAIL, "email"), (kinds.ANONYMOUS, "anonymous_id"))
+    return any(is_barred(kind, row.get(name) or "") for kind, name in named)
 
 
 def _bytes(value: Any) -> bytes | None:

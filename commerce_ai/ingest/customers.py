@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
+from commerce_ai.shop import tombstones
 from commerce_ai.shop.models import Customer
 from commerce_ai.shop.revision import Warm
 
@@ -38,7 +39,7 @@ _known: Warm[_Known] = Warm("customers", lambda _shop_id: _Known())
 
 
 def resolve(shop_id: int, external_ids: Iterable[str]) -> dict[str, int]:
-    """External id → our id, for every one of them; unknown customers are made, with nothing but their id."""
+    """External id → our id; unknown customers are made, with nothing but their id. Erased ones are left out."""
     known = _known.get(shop_id)
     known.forget_if_old()
     wanted = set(external_ids)
@@ -48,7 +49,10 @@ def resolve(shop_id: int, external_ids: Iterable[str]) -> dict[str, int]:
     if not missing:
         return found
     fresh = _read(shop_id, missing)
-    if unknown := [each for each in missing if each not in fresh]:
+    unknown = [each for each in missing if each not in fresh]
+    if unknown and (gone := tombstones.erased(shop_id, unknown)):
+        unknown = [each for each in unknown if each not in gone]
+    if unknown:
         Customer.objects.bulk_create(
             [Customer(shop_id=shop_id, external_id=each, source=SOURCE) for each in unknown], ignore_conflicts=True
         )

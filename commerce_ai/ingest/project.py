@@ -8,6 +8,7 @@ and later, and after `MOST_ATTEMPTS` set aside with its error, where it hinders 
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import Counter
@@ -26,7 +27,7 @@ from commerce_ai.ingest.models import IngestBatch, QuarantineRow
 from commerce_ai.ingest.personal import Contact
 from commerce_ai.ingest.vocabulary import ORDER_EVENTS
 from commerce_ai.shop import contact as contacts
-from commerce_ai.shop.models import Shop
+from commerce_ai.shop.models import Customer, Shop
 
 logger = logging.getLogger(__name__)
 
@@ -241,12 +242,21 @@ def _order_event(row: _Row, said: dict[str, Contact], trusted: list[tuple[Any, A
 
 
 def _quarantine(shop: Shop, bad: list[tuple[orders.OrderEvent, orders.BadOrder]]) -> None:
+    named = {event.customer_id for event, _error in bad if event.customer_id is not None}
+    users = dict(Customer.objects.of(shop).filter(pk__in=named).values_list("pk", "external_id")) if named else {}
     rows = [
         QuarantineRow(
             shop=shop, format="tracking", table="order", column=error.field, reason="invalid_order",
-            message=str(error.message), values=event.properties,
+            message=str(error.message), values=event.properties, sealed=_sender(event, users),
             fingerprint=keyed_hash(f"{shop.pk} {event.name} {event.at} {event.properties}", purpose="quarantine"),
         )
         for event, error in bad
     ]  # fmt: skip
     QuarantineRow.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _sender(event: orders.OrderEvent, users: dict[int, str]) -> str:
+    """Who it came from, so that the row can be found when that person is to be erased."""
+    who = {"userId": users.get(event.customer_id or 0), "anonymousId": event.anonymous_id}
+    given = {name: value for name, value in who.items() if value}
+    return json.dumps(given, ensure_ascii=False) if given else ""

@@ -19,7 +19,7 @@ from commerce_ai.ingest import customers, personal, tasks, visitors
 from commerce_ai.ingest.messages import Prove, Reader, Reading, Refused, tidy
 from commerce_ai.ingest.models import IngestBatch, QuarantineRow
 from commerce_ai.ingest.vocabulary import LONGEST_ID, MOST_EVENT_BYTES
-from commerce_ai.shop import partitions
+from commerce_ai.shop import partitions, tombstones
 from commerce_ai.shop.catalogue import catalogue_of
 from commerce_ai.shop.eventlog import NewEvent, write_events
 
@@ -60,7 +60,8 @@ def accept(
     `trusted`: a secret key or a file sent them, so that the customers they name are proven; else only `prove` (a
     customer token → external id) proves one. `sent_at` and `context` are the request's, `kind` what its route says.
     `historic`: events lie under their own instants instead of now (imports), whose months are made. A message that
-    was received before is a duplicate, whatever else it says now. Raises Refused for an unreadable `context`.
+    was received before is a duplicate, whatever else it says now, and so is one of a person who was erased. Raises
+    Refused for an unreadable `context`.
     """
     first = uuid7()
     received_at = time_of(first)
@@ -74,6 +75,9 @@ def accept(
         except Refused as error:
             rejections.append(Rejection(index, error.code, error.field, str(error.message)))
             refused.append(raw)
+    sent = len(readings)
+    if is_barred := tombstones.barred(shop_id):
+        readings = [each for each in readings if not _is_erased(each, is_barred)]
     if historic and readings:
         instants = [each.occurred_at for each in readings]
         partitions.ensure_months(min(instants).date(), max(instants).date())
@@ -86,7 +90,7 @@ def accept(
             NewEvent(
                 id=event_id, shop_id=shop_id, kind=each.kind, name=each.name,
                 message_id=each.message_id or event_id.hex, anonymous_id=each.anonymous_id, user_id=each.user_id,
-                customer_id=known[each.user_id] if each.proven else None, session_id=each.session_id,
+                customer_id=known.get(each.user_id) if each.proven else None, session_id=each.session_id,
                 product_id=products.get(each.product) if each.product else None, decision_id=each.decision_id,
                 properties=each.properties, context=each.context, platform=each.platform,
                 occurred_at=each.occurred_at, received_at=received_at,
@@ -100,7 +104,7 @@ def accept(
             contacts = {ids[place].hex: contact for place in fresh if (contact := readings[place].contact)}
             IngestBatch.objects.create(
                 shop_id=shop_id, door=door, trusted=trusted, events=len(fresh),
-                duplicates=len(readings) - len(fresh), rejected=len(rejections),
+                duplicates=sent - len(fresh), rejected=len(rejections),
                 first_id=stored_ids[0] if stored_ids else None, last_id=stored_ids[-1] if stored_ids else None,
                 event_ids=stored_ids if historic else None,
                 contacts=msgspec.json.encode(contacts).decode() if contacts else "",
@@ -111,7 +115,13 @@ def accept(
         if fresh and not historic:  # visits of the past start no session, and an import wakes the projection itself
             new_readings = [readings[place] for place in fresh]
             transaction.on_commit(lambda: _follow_up(shop_id, new_readings, products), robust=True)
-    return Accepted(len(fresh), len(readings) - len(fresh), rejections)
+    return Accepted(len(fresh), sent - len(fresh), rejections)
+
+
+def _is_erased(reading: Reading, is_barred: tombstones.Barred) -> bool:
+    return is_barred(tombstones.Kind.CUSTOMER, reading.user_id) or is_barred(
+        tombstones.Kind.ANONYMOUS, reading.anonymous_id
+    )
 
 
 def _ids(first: UUID, count: int) -> list[UUID]:
@@ -159,11 +169,13 @@ def _quarantine(shop_id: int, door: str, rejections: list[Rejection], refused: l
     rows = []
     for rejection, raw in zip(rejections, refused, strict=True):
         data = bytes(raw)
+        if tombstones.names_erased(shop_id, shown := _shown(data)):
+            continue
         said = b"%d %s %s" % (shop_id, door.encode(), data)
         rows.append(
             QuarantineRow(
                 shop_id=shop_id, format=door, table="event", row_number=rejection.index, column=rejection.field[:255],
-                reason=rejection.code, message=rejection.message, values=_shown(data),
+                reason=rejection.code, message=rejection.message, values=shown,
                 fingerprint=keyed_hash(said.decode("utf-8", "replace"), purpose="quarantine"),
             )
         )  # fmt: skip

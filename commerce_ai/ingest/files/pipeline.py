@@ -8,6 +8,7 @@ before that commit, kill -9 included, leaves nothing behind.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,16 +21,17 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
+from commerce_ai.crypto import decrypt
 from commerce_ai.ingest import metrics
 from commerce_ai.ingest.files import typed, writing
 from commerce_ai.ingest.files.loading import Loading, Progress, Silent, Written
 from commerce_ai.ingest.files.problems import FileError
-from commerce_ai.ingest.files.rejects import Rejects
+from commerce_ai.ingest.files.rejects import SEALED, Rejects
 from commerce_ai.ingest.files.source import Source, open_source
 from commerce_ai.ingest.files.staging import Staging
 from commerce_ai.ingest.files.tables import table as table_named
 from commerce_ai.ingest.models import CleaningReport, FileLoad, QuarantineRow
-from commerce_ai.shop import bulk
+from commerce_ai.shop import bulk, tombstones
 from commerce_ai.shop.models import Shop
 from commerce_ai.shop.revision import bump
 
@@ -171,8 +173,21 @@ def _close(loading: Loading, load: FileLoad, seconds: float) -> list[dict[str, A
     return findings
 
 
+def _without_erased(loading: Loading, frame: pl.DataFrame) -> pl.DataFrame:
+    """What is wrong with a row of somebody erased is of no interest."""
+    is_barred = tombstones.barred(loading.shop.pk)
+    if is_barred is None or frame.is_empty():
+        return frame
+    keep = []
+    for values, sealed in frame.select("values", "sealed").iter_rows():
+        said = [json.loads(values), json.loads(decrypt(sealed, context=SEALED)) if sealed else {}]
+        keep.append(not tombstones.names_erased(loading.shop.pk, said, is_barred))
+    return frame.filter(pl.Series(keep, dtype=pl.Boolean))
+
+
 def _store_rejects(loading: Loading, load: FileLoad) -> None:
     for frame in loading.staging.parts("rejects"):
+        frame = _without_erased(loading, frame)
         frame = frame.with_columns(
             pl.lit(loading.shop.pk).alias("shop_id"),
             pl.lit(load.pk).alias("load_id"),

@@ -9,7 +9,8 @@ from commerce_ai.ingest.files.fields import Field
 from commerce_ai.ingest.files.loading import Loading
 from commerce_ai.ingest.files.problems import ROW, shown
 from commerce_ai.ingest.files.tables import Table, tables
-from commerce_ai.shop import bulk
+from commerce_ai.shop import bulk, tombstones
+from commerce_ai.shop.models import Customer
 
 NEW = "_new_"  # + column: outside ids of rows that the load will make
 
@@ -25,6 +26,9 @@ def resolve(
     assert field.refers is not None
     column = field.column
     texts = frame[column]
+    if field.refers is Customer and (gone := tombstones.erased(loading.shop.pk, texts.unique().drop_nulls())):
+        frame = _anonymous(loading, frame, column, gone)
+        texts = frame[column]
     known = bulk.resolve(field.refers, loading.shop, texts.unique().drop_nulls())
     ids = texts.replace_strict(known, default=None, return_dtype=pl.Int64)
     unknown = texts.is_not_null() & ids.is_null()
@@ -49,3 +53,19 @@ def resolve(
         (row, words % {"value": shown(text), "table": where})
         for row, text in frame.select(ROW, texts.alias("text")).filter(unknown).rows()
     ]
+
+
+def _anonymous(loading: Loading, frame: pl.DataFrame, column: str, gone: set[str]) -> pl.DataFrame:
+    """Rows of people who were erased stay what they are to the books, and say nothing of whom."""
+    erased = pl.col(column).is_in(list(gone)).fill_null(False)
+    loading.findings.add("erased", frame.filter(erased).height, column="")
+    others = [name for name in _OF_A_PERSON if name in frame.columns and frame[name].dtype == pl.String]
+    return frame.with_columns(
+        *(pl.when(~erased).then(name).otherwise(pl.lit("")).alias(name) for name in others),
+        pl.when(~erased).then(column).alias(column),
+    )
+
+
+_OF_A_PERSON = (
+    "anonymous_id", "email", "phone", "address_hash", "device_id", "card_fingerprint", "title", "text", "subject",
+)  # fmt: skip

@@ -21,6 +21,7 @@ SAYS: dict[str, Any] = {
     "customers_made": gettext_lazy("customers whom only an order names; made with their id alone"),
     "known_from_api": gettext_lazy("rows of orders that came by API or webhook, which count more; left out"),
     "older_than_known": gettext_lazy("orders that changed since the file was made; left out"),
+    "erased": gettext_lazy("rows of people who were erased; left out, or kept without the person"),
     "country_unknown": gettext_lazy("names of countries that are none; left empty"),
     "rejected": gettext_lazy("rows turned away into quarantine"),
     "products_merged": gettext_lazy("products under two spellings (letter case, blanks); one product each"),

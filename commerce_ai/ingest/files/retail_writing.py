@@ -51,6 +51,7 @@ def _since(loading: Loading, name: str, ids: dict[str, int]) -> _Since:
         ids[key]: first
         for frame in loading.staging.parts(name)
         for key, first in frame.select("external_id", "first").rows()
+        if key in ids  # else it is somebody who was erased
     }
 
 

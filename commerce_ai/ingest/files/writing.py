@@ -15,7 +15,7 @@ from commerce_ai.ingest.files.problems import ROW
 from commerce_ai.ingest.files.references import NEW
 from commerce_ai.ingest.files.tables import Table
 from commerce_ai.ingest.files.typed import is_present
-from commerce_ai.shop import bulk
+from commerce_ai.shop import bulk, tombstones
 from commerce_ai.shop.models import Customer, Door
 
 SOURCE = "file"
@@ -29,7 +29,7 @@ def write(loading: Loading, table: Table) -> None:
     products: set[int] = set()
     for frame in _waves(loading, table, _superseded(loading, table)):
         rows = frame.height
-        frame = _make_customers(loading, frame)
+        frame = _of_somebody(loading, _make_customers(loading, frame), table)
         if admit := _ADMIT.get(table.name):
             frame = admit(loading, frame)
         if table.name == "price_changes":
@@ -133,6 +133,18 @@ def _make_customers(loading: Loading, frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
+def _of_somebody(loading: Loading, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Without the rows that are about nobody since the customer was erased."""
+    needed = [
+        each.column for each in table.fields.values()
+        if each.refers is Customer and each.column in frame.columns
+        and not table.model._meta.get_field(each.column.removesuffix("_id")).null
+    ]  # fmt: skip
+    kept = frame.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in needed)) if needed else frame
+    loading.left_out += frame.height - kept.height
+    return kept
+
+
 def _by_present(frame: pl.DataFrame, presents: list[str]) -> Iterator[pl.DataFrame]:
     """Groups of rows by which of these columns are empty, each without those: they get the present in a new row,
     and stay as they are in an existing one."""
@@ -192,7 +204,16 @@ def _leave_out(loading: Loading, code: str, names: pl.Series) -> None:
     loading.findings.add(code, names.len(), examples=names.head(5))
 
 
+def _not_erased(loading: Loading, frame: pl.DataFrame) -> pl.DataFrame:
+    """Without the customers who were erased. The report counts them and names none."""
+    gone = tombstones.erased(loading.shop.pk, frame["external_id"])
+    loading.left_out += len(gone)
+    loading.findings.add("erased", len(gone))
+    return frame.filter(~pl.col("external_id").is_in(list(gone))) if gone else frame
+
+
 _ADMIT: dict[str, Callable[[Loading, pl.DataFrame], pl.DataFrame]] = {
+    "customers": _not_erased,
     "orders": _newer_orders,
     "order_lines": _lines_of_ours,
 }

@@ -2,6 +2,7 @@
 
 from commerce_ai.shop.models.campaigns import AdSpend, Campaign
 from commerce_ai.shop.models.deliveries import Return, Shipment
+from commerce_ai.shop.models.erased import Tombstone
 from commerce_ai.shop.models.events import Event, EventKey
 from commerce_ai.shop.models.goods import (
     CompetitorPrice,
@@ -81,4 +82,5 @@ __all__ = [
     "StockOutlook",
     "Supplier",
     "SupplierProduct",
+    "Tombstone",
 ]
