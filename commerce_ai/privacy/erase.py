@@ -27,12 +27,27 @@ from commerce_ai.privacy import holdings
 from commerce_ai.privacy.holdings import Model, Person
 from commerce_ai.privacy.models import ErasureLog
 from commerce_ai.shop import tombstones
-from commerce_ai.shop.models import Consent, Customer, Event, Shop, Tombstone
+from commerce_ai.shop.models import (
+    Consent,
+    Conversation,
+    Customer,
+    Event,
+    Label,
+    Message,
+    Order,
+    Payment,
+    Review,
+    Shop,
+    Tombstone,
+)
 from commerce_ai.shop.revision import bump
 
 _TIES = {"anonymous_id", "user_id", "session_id", "decision_id"}  # what ties a row to others of the same visit
 # Names of the row itself, and what taxes are reckoned by: kept in rows that stay.
 _BOOKS = {"external_id", "number", "coupon", "shipping_country", "billing_country"}
+
+
+_JUDGED = (Conversation, Message, Order, Payment, Review)  # what a label may be about
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,13 @@ def erase(shop: Shop, customer: Customer | str, by: Any = None, reason: str = ""
     for model, keys in held.items():
         if model is Consent:
             counts["shop_consent"] += _keep_proof(person, keys)
-        elif not _goes_with_customer(model):
+        elif _goes_with_customer(model):
+            continue
+        elif _is_nothing_alone(model):
+            counts[model._meta.db_table] += model._base_manager.filter(pk__in=keys).delete()[0]
+        else:
+            labels = Label.objects.of(shop).filter(subject_type=model._meta.model_name, subject_id__in=keys)
+            counts["shop_label"] += labels.update(text="", details={}) if model in _JUDGED else 0
             counts[model._meta.db_table] += model._base_manager.filter(pk__in=keys).update(**_blanks(model))
     for found in Customer.objects.of(shop).filter(pk=person.customer_id):
         _total, deleted = found.delete()
@@ -184,6 +205,11 @@ def _goes_with_customer(model: Model) -> bool:
         holdings.is_owner(each) and getattr(each.remote_field, "on_delete", None) is models.CASCADE
         for each in model._meta.concrete_fields
     )
+
+
+def _is_nothing_alone(model: Model) -> bool:
+    """Whether its rows can't be without a customer, and nobody else deletes them."""
+    return any(holdings.is_owner(each) and not each.null for each in model._meta.concrete_fields)
 
 
 def _blanks(model: Model) -> dict[str, Any]:

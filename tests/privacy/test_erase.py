@@ -8,13 +8,29 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection, models
+from django.test.utils import isolate_apps
 
 from commerce_ai.ingest import customers, project
 from commerce_ai.ingest.models import IngestBatch
 from commerce_ai.learning.models import Version
+from commerce_ai.privacy import holdings
 from commerce_ai.privacy.erase import erase
+from commerce_ai.privacy.export import export
 from commerce_ai.privacy.models import ErasureLog
-from commerce_ai.shop.models import Consent, Customer, Event, Identity, Order, Payment, Review, Shop, Tombstone
+from commerce_ai.shop.models import (
+    Consent,
+    Customer,
+    Event,
+    Identity,
+    Label,
+    Order,
+    Payment,
+    Review,
+    Shop,
+    ShopModel,
+    Tombstone,
+)
 from commerce_ai.shop.revision import bump, refresher
 from tests.ingest import conftest as doors
 from tests.privacy.canary import ANONYMOUS, SAID, WHO, files, found, messages, through_every_door
@@ -114,6 +130,41 @@ def test_others_are_left_alone(shop: Shop, secret_key: str, send: Any, tmp_path:
     assert other.email == "other@shop.example"
     assert Identity.objects.of(shop).filter(customer=other, anonymous_id="anon-other-1").exists()
     assert Event.objects.of(shop).filter(user_id="other", customer=other).count() == 3
+
+
+@pytest.mark.parametrize("can_be_alone", [True, False])
+@isolate_apps()
+def test_a_table_of_a_plugin_is_covered_without_being_named(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, can_be_alone: bool
+) -> None:
+    class Wish(ShopModel):
+        customer = models.ForeignKey(Customer, models.DO_NOTHING, null=can_be_alone, related_name="+")
+        text = models.TextField()
+        price = models.IntegerField(default=3)
+        personal = {"text": "wishes"}
+
+        class Meta:
+            app_label = "wishes"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Wish)
+    tables = holdings._tables()
+    monkeypatch.setattr(holdings, "_tables", lambda: [*tables, Wish])
+    one, other = (Customer.objects.create(shop=shop, external_id=name) for name in (WHO, "other"))
+    for each in (one, other):
+        Wish.objects.create(shop=shop, customer=each, text=f"wish of {each.external_id}")
+    assert [row["text"] for row in export(shop, WHO)["tables"]["wishes_wish"]] == [f"wish of {WHO}"]
+    assert erase(shop, WHO).counts["wishes_wish"] == 1
+    left = set(Wish.objects.of(shop).values_list("customer", "text", "price"))
+    assert left == {(other.pk, "wish of other", 3)} | ({(None, "", 3)} if can_be_alone else set())
+
+
+def test_a_label_on_what_they_said_says_nothing_more(shop: Shop, secret_key: str, send: Any, tmp_path: Path) -> None:
+    through_every_door(shop, send, secret_key, tmp_path)
+    about = {"shop": shop, "subject_type": "review", "subject_id": Review.objects.of(shop).get().pk}
+    Label.objects.create(**about, task="sentiment", value="good", details={"span": SAID["review"]})
+    erase(shop, WHO)
+    assert Label.objects.of(shop).get().details == {} and found() == {}
 
 
 def test_versions_that_learnt_from_the_person_are_named(shop: Shop, secret_key: str, send: Any, tmp_path: Path) -> None:
