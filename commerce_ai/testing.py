@@ -29,6 +29,7 @@ from commerce_ai import registry
 from commerce_ai.learning.learner import Frames, Learner, Silent
 from commerce_ai.learning.params import describe_params
 from commerce_ai.plugin import Card, Health, Plugin
+from commerce_ai.privacy import register
 from commerce_ai.shop.revision import refresher
 
 # DESIGN's rooms of a plugin; a file of the mathematics may have any other name but imports no Django.
@@ -223,6 +224,8 @@ class PluginContract:
     def test_models_declare_what_is_personal(self, plugin: Plugin) -> None:
         for model in apps.get_app_config(plugin.label).get_models():
             assert isinstance(getattr(model, "personal", {}), Mapping)
+            assert not register.undeclared_of(model), f"{model}: declare them in `personal` or in `not_personal`"
+            assert all(entry.basis and entry.retention for entry in register.entries_of(model))
             assert hasattr(model._default_manager, "of") or not any(f.name == "shop" for f in model._meta.fields), model
 
 
