@@ -135,7 +135,7 @@ def test_schedules_are_retimed_by_their_owner_and_not_for_others(owner, shop, ot
 
 def test_a_schedule_is_asked_to_run_now(owner, shop, on, monkeypatch):
     asked = []
-    monkeypatch.setattr("commerce_ai.schedules.run_schedule.delay", asked.append)
+    monkeypatch.setattr("commerce_ai.tasks.run_schedule.delay", asked.append)
     state = ScheduleState.objects.get(shop=shop, name="retrain")
     assert owner.post(reverse("admin:commerce_ai_schedulestate_run", args=[state.pk])).status_code == 302
     assert asked == [state.pk]

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSingleTimeWidget, UnfoldBooleanSwitchWidget
 
-from commerce_ai import registry, schedules
+from commerce_ai import registry
 from commerce_ai.console.shop_admin import ShopAdmin, ShopForm
 from commerce_ai.models import ScheduleState
+from commerce_ai.tasks import run_schedule
 
 for model in [each for each in admin.site._registry if each._meta.app_label == "django_celery_beat"]:
     admin.site.unregister(model)  # rows there belong to a shop's schedule or to the core; they are changed here
@@ -126,7 +127,7 @@ class ScheduleStateAdmin(ShopAdmin):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        schedules.run_schedule.delay(state.pk)
+        run_schedule.delay(state.pk)
         self.log_change(request, state, str(_("Asked to run now.")))
         messages.success(request, _("%(title)s was asked to run.") % {"title": title_of(state)})
         return HttpResponseRedirect(reverse("admin:commerce_ai_schedulestate_changelist"))
