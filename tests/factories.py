@@ -89,6 +89,14 @@ class ConsentFactory(InShop):
     granted = True
 
 
+class TombstoneFactory(InShop):
+    class Meta:
+        model = models.Tombstone
+
+    kind = models.Tombstone.Kind.CUSTOMER
+    hash = factory.Sequence(lambda n: n.to_bytes(32))
+
+
 class SocialTieFactory(InShop):
     class Meta:
         model = models.SocialTie
