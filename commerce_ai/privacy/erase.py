@@ -167,9 +167,15 @@ def _forget_events(person: Person, events: set[Any]) -> int:
     if not events:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_EVENTS, {"shop": person.shop_id, "ids": list(events)})
+        cursor.execute(_EVENTS, {"shop": person.shop_id, "ids": list(events), "facts": list(_FACTS)})
         return cursor.fetchone()[0]
 
+
+# Of an event's properties what is about goods and money: orders that wait to be projected still come to the books.
+_FACTS = (
+    "order_id", "product_id", "sku", "price", "quantity", "position", "currency", "total", "value", "revenue",
+    "subtotal", "shipping", "tax", "discount", "status",
+)  # fmt: skip
 
 # Keys and events go in one statement, which sees the events' old message ids throughout.
 _EVENTS = """
@@ -182,7 +188,15 @@ _EVENTS = """
         WHERE e.id = t.id AND e.kind IN ('identify', 'group', 'alias') RETURNING e.id
     ), done AS (
         UPDATE shop_event e SET anonymous_id = '', user_id = '', session_id = '', customer_id = NULL,
-            decision_id = NULL, message_id = e.id::text, properties = '{}', context = '{}',
+            decision_id = NULL, message_id = e.id::text, context = '{}',
+            properties = CASE WHEN jsonb_typeof(e.properties) = 'object' THEN
+                (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(e.properties)
+                    WHERE key = ANY(%(facts)s) AND jsonb_typeof(value) IN ('string', 'number'))
+                || CASE WHEN jsonb_typeof(e.properties->'products') = 'array' THEN jsonb_build_object('products',
+                    (SELECT coalesce(jsonb_agg((SELECT coalesce(jsonb_object_agg(key, value), '{}')
+                        FROM jsonb_each(each)
+                        WHERE key = ANY(%(facts)s) AND jsonb_typeof(value) IN ('string', 'number'))), '[]') FROM jsonb_array_elements(e.properties->'products') each
+                        WHERE jsonb_typeof(each) = 'object')) ELSE '{}' END ELSE '{}' END,
             name = CASE WHEN e.kind = 'track' THEN e.name ELSE '' END
         FROM theirs t WHERE e.id = t.id AND e.kind NOT IN ('identify', 'group', 'alias') RETURNING e.id
     )

@@ -56,6 +56,10 @@ def test_nothing_is_left_of_a_person_and_the_books_stay(shop: Shop, secret_key: 
     assert Event.objects.of(shop).count() == events
     assert Event.objects.of(shop).filter(name="Product Viewed", product__isnull=False).exists()
     assert Review.objects.of(shop).get().text == "" and Payment.objects.of(shop).get().amount == 5
+    bought = Event.objects.of(shop).filter(name="Order Completed", properties__order_id="o1").first()
+    assert bought is not None and bought.properties == {
+        "order_id": "o1", "total": 20, "products": [{"product_id": "p1", "price": 10, "quantity": 2}],
+    }  # fmt: skip
     proof = Consent.objects.of(shop).get()
     assert proof.granted and proof.customer is None and proof.anonymous_id.startswith("erased:")
     assert Customer.objects.of(shop).filter(external_id="somebody").exists()
