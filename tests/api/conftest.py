@@ -16,6 +16,7 @@ def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     client = limits.client  # a test may put another one in its place
     client.cache_clear()
     limits._noted.clear()
+    limits._purse.empty()
     yield
     client.cache_clear()
     limits._breaker.__init__()  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -80,6 +81,30 @@ def test_a_cost_above_the_bucket_passes_when_it_is_full() -> None:
     caller = a_caller(burst=5)
     assert passed(caller, 1, cost=50) == 1
     assert passed(caller, 1) == 0
+
+
+def test_a_fast_bucket_is_asked_rarely_and_gives_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens taken ahead: few round trips, and together with what came back meanwhile never more than there were."""
+    asked, plain = [], limits._ask
+    monkeypatch.setattr(limits, "_ask", lambda *rest: asked.append(1) or plain(*rest))
+    caller = a_caller(rate_per_s=400.0, burst=200)
+    started = time.monotonic()
+    count = passed(caller, 150)
+    assert count == 150 and len(asked) <= 10
+    while time.monotonic() - started < 0.5:
+        count += passed(caller, 10)
+    assert count <= 200 + 400 * (time.monotonic() - started)
+
+
+def test_tokens_taken_ahead_are_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PURSE_LIVES_S", 0.0)
+    assert passed(a_caller(rate_per_s=100.0, burst=50), 30) < 30  # each one took five, and lost four
+
+
+def test_what_a_refusal_did_not_use_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = a_caller(rate_per_s=100.0, burst=100, ip_rate_per_s=0.001, ip_burst=3)
+    assert passed(caller, 20, "10.0.0.1") == 3
+    assert sum(passed(caller, 3, f"10.0.1.{n}") for n in range(25)) == 75
 
 
 def test_no_limit_is_no_limit() -> None:
