@@ -14,6 +14,7 @@ NOT_LOADED = {
     "Shop", "ShopMember", "Revision",  # the install's own
     "Event", "EventKey",  # messages: format `segment`
     "DailyMetric",  # computed
+    "Tombstone",  # made by an erasure alone
     "DemandForecast", "PricePlan", "PriceResponse", "StockOutlook", "CustomerScore", "ProductSignal",  # published
 }  # fmt: skip
 
