@@ -195,7 +195,8 @@ _EVENTS = """
                 || CASE WHEN jsonb_typeof(e.properties->'products') = 'array' THEN jsonb_build_object('products',
                     (SELECT coalesce(jsonb_agg((SELECT coalesce(jsonb_object_agg(key, value), '{}')
                         FROM jsonb_each(each)
-                        WHERE key = ANY(%(facts)s) AND jsonb_typeof(value) IN ('string', 'number'))), '[]') FROM jsonb_array_elements(e.properties->'products') each
+                        WHERE key = ANY(%(facts)s) AND jsonb_typeof(value) IN ('string', 'number'))), '[]')
+                        FROM jsonb_array_elements(e.properties->'products') each
                         WHERE jsonb_typeof(each) = 'object')) ELSE '{}' END ELSE '{}' END,
             name = CASE WHEN e.kind = 'track' THEN e.name ELSE '' END
         FROM theirs t WHERE e.id = t.id AND e.kind NOT IN ('identify', 'group', 'alias') RETURNING e.id
