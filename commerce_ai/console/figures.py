@@ -42,7 +42,7 @@ def ratio(of: dict[str, float], above: str, below: str) -> float | None:
 
 
 def change(now: float | None, before: float | None) -> float | None:
-    """By which share a figure moved against the range before; None where there was nothing, 0 for less than is shown."""
+    """By which share a figure moved against the range before; None where nothing was, 0 for less than is shown."""
     if not before or now is None:
         return None
     moved = now / before - 1
