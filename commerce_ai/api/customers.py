@@ -27,7 +27,7 @@ class CustomerSerializer(OutsideSerializer):
     birth_year = serializers.IntegerField(allow_null=True, default=None, min_value=1850, max_value=2200)
     gender = serializers.ChoiceField(Customer.Gender.choices, allow_blank=True, default="")
     attributes = ObjectField(default=dict)
-    created_at = serializers.DateTimeField(required=False, help_text="Customer since.")
+    created_at = serializers.DateTimeField(required=False, help_text=_("Customer since."))
     updated_at = serializers.DateTimeField(read_only=True)
 
 

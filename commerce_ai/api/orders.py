@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import F, Prefetch, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from commerce_ai.api.fields import (
@@ -32,8 +33,8 @@ class LineSerializer(OutsideSerializer):
     title = serializers.CharField(allow_blank=True, default="", max_length=500)
     quantity = QuantityField(least="0.001")
     unit_price = MoneyField()
-    discount = MoneyField(default=0, help_text="Of the whole line.")
-    tax = MoneyField(default=0, help_text="Of the whole line.")
+    discount = MoneyField(default=0, help_text=_("Of the whole line."))
+    tax = MoneyField(default=0, help_text=_("Of the whole line."))
     unit_cost = MoneyField(allow_null=True, default=None)
     decision_id = serializers.UUIDField(allow_null=True, default=None)
 
@@ -41,14 +42,14 @@ class LineSerializer(OutsideSerializer):
 class OrderSerializer(OutsideSerializer):
     external_id = serializers.CharField(max_length=255)
     number = serializers.CharField(allow_blank=True, default="", max_length=64)
-    customer_id = OutsideId("customer", allow_null=True, default=None, help_text="Made when it is not known yet.")
+    customer_id = OutsideId("customer", allow_null=True, default=None, help_text=_("Made when it is not known yet."))
     anonymous_id = serializers.CharField(allow_blank=True, default="", max_length=255)
     email = serializers.CharField(
-        write_only=True, required=False, allow_blank=True, max_length=320, help_text="Kept as a hash."
+        write_only=True, required=False, allow_blank=True, max_length=320, help_text=_("Kept as a hash.")
     )
     status = serializers.ChoiceField(Order.Status.choices, default="paid")
-    currency = CurrencyField(required=False, help_text="The shop's own, when it is left out.")
-    total = MoneyField(help_text="What is paid.")
+    currency = CurrencyField(required=False, help_text=_("The shop's own, when it is left out."))
+    total = MoneyField(help_text=_("What is paid."))
     discount = MoneyField(default=0)
     shipping = MoneyField(default=0)
     tax = MoneyField(default=0)
@@ -59,7 +60,7 @@ class OrderSerializer(OutsideSerializer):
     attributes = ObjectField(default=dict)
     placed_at = serializers.DateTimeField()
     cancelled_at = serializers.DateTimeField(allow_null=True, default=None)
-    updated_at = serializers.DateTimeField(required=False, help_text="When your system last changed it.")
+    updated_at = serializers.DateTimeField(required=False, help_text=_("When your system last changed it."))
     lines = LineSerializer(many=True, default=list, max_length=MOST_LINES)  # type: ignore[call-arg]  # of the list that many=True makes
 
 

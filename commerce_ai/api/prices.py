@@ -27,7 +27,7 @@ class PriceSerializer(OutsideSerializer):
     product_id = OutsideId("product")
     price = MoneyField()
     kind = serializers.ChoiceField(PriceChange.Kind.choices, default="change", write_only=True)
-    starts_at = serializers.DateTimeField(required=False, write_only=True, help_text="Now, when it is left out.")
+    starts_at = serializers.DateTimeField(required=False, write_only=True, help_text=_("Now, when it is left out."))
     ends_at = serializers.DateTimeField(allow_null=True, default=None, write_only=True)
     reason = serializers.CharField(allow_blank=True, default="", max_length=255, write_only=True)
     updated_at = serializers.DateTimeField(read_only=True)

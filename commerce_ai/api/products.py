@@ -18,11 +18,11 @@ from commerce_ai.shop.models import Product, Shop
 
 class ProductSerializer(OutsideSerializer):
     external_id = serializers.CharField(max_length=255)
-    parent_id = OutsideId("parent", allow_null=True, default=None, help_text="The product that groups variants.")
+    parent_id = OutsideId("parent", allow_null=True, default=None, help_text=_("The product that groups variants."))
     is_group = serializers.BooleanField(default=False)
     title = serializers.CharField(max_length=500)
     description = serializers.CharField(allow_blank=True, default="", max_length=100_000)
-    category = serializers.CharField(allow_blank=True, default="", max_length=500, help_text="Home > Kitchen > Mugs")
+    category = serializers.CharField(allow_blank=True, default="", max_length=500, help_text=_("Home > Kitchen > Mugs"))
     brand = serializers.CharField(allow_blank=True, default="", max_length=200)
     price = MoneyField(allow_null=True, default=None)
     cost = MoneyField(allow_null=True, default=None)
@@ -32,7 +32,7 @@ class ProductSerializer(OutsideSerializer):
     tags = serializers.ListField(child=serializers.CharField(max_length=100), default=list, max_length=200)
     gtin = serializers.CharField(allow_blank=True, default="", max_length=14)
     active = serializers.BooleanField(default=True)
-    created_at = serializers.DateTimeField(required=False, help_text="On sale since.")
+    created_at = serializers.DateTimeField(required=False, help_text=_("On sale since."))
     updated_at = serializers.DateTimeField(read_only=True)
 
     def validate(self, attrs: Any) -> Any:

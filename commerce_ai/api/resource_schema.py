@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -12,11 +13,11 @@ from commerce_ai.api.idempotency import HEADER
 from commerce_ai.api.resources import STATUSES, Resource
 
 _REPEAT = OpenApiParameter(
-    HEADER, str, OpenApiParameter.HEADER, description="Send a write again under the same key: it happens once."
+    HEADER, str, OpenApiParameter.HEADER, description=_("Send a write again under the same key: it happens once.")
 )
-_SINCE = OpenApiParameter("updated_since", str, description="Only rows that changed at or after this instant.")
+_SINCE = OpenApiParameter("updated_since", str, description=_("Only rows that changed at or after this instant."))
 _ATOMIC = OpenApiParameter(
-    "atomic", bool, default=True, description="false: write the valid rows, and say what is wrong with the others."
+    "atomic", bool, default=True, description=_("false: write the valid rows, and say what is wrong with the others.")
 )
 
 
@@ -26,7 +27,7 @@ def document(view: type[Any], resource: Resource, kind: str) -> type[Any]:
         if (handler := getattr(view, method, None)) is None:
             continue
         asked: dict[str, Any] = {"tags": [resource.name], "parameters": [_REPEAT], "auth": [{"key": []}]}
-        asked["operation_id"] = f"{resource.name}_{verb}"
+        asked |= {"operation_id": f"{resource.name}_{verb}", "summary": _SUMMARIES[verb]}
         asked["description"] = f"Scope: `{resource.read_scope if method == 'get' else resource.write_scope}`"
         if kind == "bulk":
             asked |= _bulk_schema(resource)
@@ -48,6 +49,17 @@ _VERBS = {
     "list": {"get": "list", "post": "create"},
     "bulk": {"post": "bulk"},
     "detail": {"get": "read", "put": "replace", "patch": "change", "delete": "delete"},
+}
+
+
+_SUMMARIES = {
+    "list": _("List, page by page"),
+    "create": _("Make one"),
+    "bulk": _("Make or change up to 1,000"),
+    "read": _("Read one"),
+    "replace": _("Make or replace one"),
+    "change": _("Change one"),
+    "delete": _("Delete one"),
 }
 
 

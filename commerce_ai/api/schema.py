@@ -9,28 +9,29 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.generators import SchemaGenerator
 
 from commerce_ai.api.hot_schema import REF, operations_and_schemas
 
 _KEYS = {
     "key": {"type": "http", "scheme": "bearer"},
-    "basic": {"type": "http", "scheme": "basic", "description": "The key as user, no password."},
+    "basic": {"type": "http", "scheme": "basic", "description": _("The key as user, no password.")},
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-    "address": {"type": "apiKey", "in": "query", "name": "key", "description": "Publishable keys only."},
+    "address": {"type": "apiKey", "in": "query", "name": "key", "description": _("Publishable keys only.")},
 }
 _REFUSALS = {
-    "400": "What was sent can't be read, or a field is not valid.",
-    "401": "No key, or one that is not valid.",
-    "403": "The key lacks the scope, or the page is not one that may use it.",
-    "404": "There is no such thing in this shop, or the plugin is off.",
-    "405": "The route has no such method.",
-    "406": "Only JSON is answered.",
-    "409": "It contradicts what is there.",
-    "413": "Too much at once.",
-    "415": "Only JSON is read.",
-    "429": "Too many requests; Retry-After says when to try again.",
-    "500": "Something went wrong on our side; quote the reference.",
+    "400": _("What was sent can't be read, or a field is not valid."),
+    "401": _("No key, or one that is not valid."),
+    "403": _("The key lacks the scope, or the page is not one that may use it."),
+    "404": _("There is no such thing in this shop, or the plugin is off."),
+    "405": _("The route has no such method."),
+    "406": _("Only JSON is answered."),
+    "409": _("It contradicts what is there."),
+    "413": _("Too much at once."),
+    "415": _("Only JSON is read."),
+    "429": _("Too many requests; Retry-After says when to try again."),
+    "500": _("Something went wrong on our side; quote the reference."),
 }
 
 
@@ -56,7 +57,7 @@ def encoded_document() -> tuple[bytes, str]:
 
 @cache
 def _encoded(language: str | None) -> tuple[bytes, str]:
-    encoded = msgspec.json.encode(document())
+    encoded = msgspec.json.encode(document(), enc_hook=str)
     return encoded, f'"{hashlib.sha256(encoded).hexdigest()[:16]}"'
 
 

@@ -21,9 +21,9 @@ USUAL_LOCATION = "main"
 
 class StockSerializer(OutsideSerializer):
     product_id = OutsideId("product")
-    location_id = OutsideId("location", default=USUAL_LOCATION, help_text="Made when it is not known yet.")
+    location_id = OutsideId("location", default=USUAL_LOCATION, help_text=_("Made when it is not known yet."))
     on_hand = QuantityField()
-    reserved = QuantityField(default=0, least="0", help_text="Ordered by customers, not yet shipped.")
+    reserved = QuantityField(default=0, least="0", help_text=_("Ordered by customers, not yet shipped."))
     updated_at = serializers.DateTimeField(read_only=True)
 
 
@@ -36,7 +36,7 @@ class LevelSerializer(serializers.Serializer[Any]):
 
 class ProductStockSerializer(serializers.Serializer[Any]):
     product_id = serializers.CharField()
-    available = QuantityField(allow_null=True, help_text="On hand less reserved, over all locations.")
+    available = QuantityField(allow_null=True, help_text=_("On hand less reserved, over all locations."))
     levels = LevelSerializer(many=True)
 
 
