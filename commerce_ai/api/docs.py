@@ -47,14 +47,11 @@ def _describe(found: dict[str, Any], schema: dict[str, Any], before: str = "", d
     for name, each in schema.get("properties", {}).items():
         inner = _resolve(found, each)
         types = [kind for kind in _types(inner) if kind != "null"] or ["any"]
-        kind = (
-            " | ".join(str(each) for each in inner["enum"] if each not in ("", None)) if "enum" in inner else types[0]
-        )
-        yield (
-            f"{before}{name}",
-            "list" if kind == "array" else kind,
-            each.get("description", inner.get("description", "")),
-        )
+        kind = inner.get("format") or {"array": "list"}.get(types[0], types[0])
+        words = each.get("description", inner.get("description", ""))
+        if "enum" in inner:  # whose description says the same again
+            kind, words = " | ".join(str(value) for value in inner["enum"] if value not in ("", None)), ""
+        yield f"{before}{name}", kind, words
         if depth < 2 and types[0] in ("array", "object"):
             dot = "[]." if types[0] == "array" else "."
             nested = inner.get("items", {}) if types[0] == "array" else inner
