@@ -1,19 +1,14 @@
 """Keep a decision: one INSERT that commits by itself, and never holds an answer up for long.
 
 An impression is committed without waiting for the disk (`synchronous_commit = off`: a crash of Postgres may lose the
-last fraction of a second, never corrupt anything); verdicts, prices and approvals are `durable`. What fails or takes
-over `settings.DECISION_LIMIT_S` (50 ms) is counted as lost, and the answer goes out flagged.
-
-Below psycopg's cursors: libpq's own calls are three times as fast as a cursor, and can be given up in time.
+last fraction of a second, never corrupt anything); verdicts, prices and approvals are `durable`. What fails is
+counted as lost, and the answer goes out flagged. So does one whose INSERT takes over `settings.DECISION_LIMIT_S` (50
+ms); that INSERT goes on, and is counted as lost only if it fails in the end.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import select
-import time
-import weakref
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -21,13 +16,11 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.db import connections, transaction
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 from commerce_ai.decisions import losses
 from commerce_ai.decisions.payload import Payload
+from commerce_ai.decisions.statement import Late, Statement
 from commerce_ai.ids import uuid7
-
-logger = logging.getLogger(__name__)
 
 
 class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,11 +64,25 @@ def record(decision: NewDecision, durable: bool = False) -> Recorded:
             with transaction.atomic(), wrapper.cursor() as cursor:
                 cursor.execute(_PART, _values(decision, durable))
         else:
-            _insert_alone(wrapper, [*_values(decision, durable), "on" if durable else "off"])
+            values = [*_values(decision, durable), "on" if durable else "off"]
+            _statement.run(wrapper, values, settings.DECISION_LIMIT_S, _when_late(decision))
+    except Late:
+        return Recorded(decision.decision_id, stored=False)
     except Exception as error:
         losses.count(decision.shop_id, decision.plugin, error)
         return Recorded(decision.decision_id, stored=False)
     return Recorded(decision.decision_id, stored=True)
+
+
+def _when_late(decision: NewDecision) -> Callable[[Exception | None], None]:
+    """What comes of an INSERT that nobody waited for: it is kept after all, or it is a loss."""
+    shop_id, plugin = decision.shop_id, decision.plugin
+
+    def tell(error: Exception | None) -> None:
+        if error is not None:
+            losses.count(shop_id, plugin, error)
+
+    return tell
 
 
 _INSERT = (
@@ -92,9 +99,7 @@ _ALONE = (  # made of constants only
     + _INSERT.format(*(f"${number + 1}" for number in range(_COLUMNS)))
     + " FROM way"
 ).encode()
-_NAME = b"commerce_ai_decision"
-_prepared: weakref.WeakSet[Any] = weakref.WeakSet()
-_NOT_PREPARED = (b"26000", b"42P05")
+_statement = Statement(b"commerce_ai_decision", _ALONE)
 _encode = msgspec.json.Encoder().encode
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -128,82 +133,3 @@ def _number(value: float | None) -> str | None:
 def _json(value: Any) -> str:
     encoded = _encode(value)
     return (_NUL.sub(rb"\1", encoded) if b"\\u0000" in encoded else encoded).decode()
-
-
-def _insert_alone(wrapper: Any, values: list[str | None]) -> None:
-    """The INSERT in a transaction of its own, on Django's connection or one of its pool. Raises when it is late."""
-    deadline = time.monotonic() + settings.DECISION_LIMIT_S
-    raw, give_back = _borrow(wrapper, deadline)
-    try:
-        _execute(raw, values, deadline)
-    except BaseException:
-        if raw.pgconn.transaction_status != TransactionStatus.IDLE:
-            raw.close()  # an answer may still come that the next statement would take for its own
-        raise
-    finally:
-        give_back()
-
-
-def _borrow(wrapper: Any, deadline: float) -> tuple[Any, Callable[[], None]]:
-    if wrapper.connection is None and (pool := wrapper.pool) is not None:
-        # Straight from the pool: Django would wait as long as the pool's own timeout says.
-        pool.open()
-        raw = pool.getconn(timeout=max(0.001, deadline - time.monotonic()))
-        return raw, lambda: pool.putconn(raw)
-    wrapper.ensure_connection()
-    raw = wrapper.connection
-    return raw, lambda: wrapper.close() if raw.closed else None
-
-
-def _execute(raw: Any, values: list[str | None], deadline: float) -> None:
-    # libpq ends a text at its first NUL.
-    parameters = [None if each is None else each.replace("\0", "").encode("utf-8", "replace") for each in values]
-    pgconn = raw.pgconn
-    try:
-        if raw not in _prepared:
-            pgconn.send_prepare(_NAME, _ALONE)
-            _finish(pgconn, deadline)
-            _prepared.add(raw)
-        pgconn.send_query_prepared(_NAME, parameters)
-        _finish(pgconn, deadline)
-    except _Refused as error:
-        if error.sqlstate not in _NOT_PREPARED:
-            raise
-        # A pooler between us and Postgres mixes connections' statements up: then without one.
-        pgconn.send_query_params(_ALONE, parameters)
-        _finish(pgconn, deadline)
-
-
-class _Refused(Exception):
-    """What Postgres said instead of storing the row."""
-
-    def __init__(self, result: Any) -> None:
-        super().__init__(result.error_message.decode(errors="replace").strip())
-        self.sqlstate = result.error_field(DiagnosticField.SQLSTATE)
-
-
-def _finish(pgconn: Any, deadline: float) -> None:
-    """Send what is not sent, read to the end of the answer. Raises _Refused, TimeoutError, psycopg.Error."""
-    waiter = select.poll()
-    waiter.register(pgconn.socket, select.POLLIN | select.POLLOUT)
-    while pgconn.flush():
-        _wait(waiter, deadline)
-        pgconn.consume_input()
-    waiter.modify(pgconn.socket, select.POLLIN)
-    refused = None
-    while True:
-        while pgconn.is_busy():
-            _wait(waiter, deadline)
-            pgconn.consume_input()
-        result = pgconn.get_result()
-        if result is None:
-            break
-        if result.status != ExecStatus.COMMAND_OK:
-            refused = _Refused(result)
-    if refused is not None:
-        raise refused
-
-
-def _wait(waiter: Any, deadline: float) -> None:
-    if not waiter.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise TimeoutError(f"the INSERT took over {settings.DECISION_LIMIT_S * 1000:.0f} ms")

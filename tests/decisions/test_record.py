@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -101,18 +103,57 @@ def test_what_postgres_refuses_is_counted_and_the_connection_goes_on(shop: Shop)
     assert losses.losses(shop.pk + 1) == {}
 
 
-@alone
-def test_a_locked_table_costs_no_more_than_the_limit(shop: Shop, settings: Any) -> None:
-    where = connection.settings_dict
+@pytest.fixture
+def impatient(settings: Any) -> None:
+    settings.DECISION_LIMIT_S = 0.05
+
+
+@pytest.fixture
+def locked(shop: Shop) -> Iterator[psycopg.Connection]:
+    """Another connection holds the table."""
     assert record(a_decision(shop)).stored
-    usual, settings.DECISION_LIMIT_S = settings.DECISION_LIMIT_S, 0.05
+    where = connection.settings_dict
     with psycopg.connect(host=where["HOST"], port=where["PORT"], user=where["USER"], dbname=where["NAME"]) as other:
         other.execute("LOCK TABLE decisions_decision IN ACCESS EXCLUSIVE MODE")
-        assert not record(a_decision(shop)).stored
-        other.rollback()
-    settings.DECISION_LIMIT_S = usual
-    assert losses.losses(shop.pk) == {"recommendation": 1}
-    assert record(a_decision(shop)).stored
+        yield other
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@alone
+def test_a_late_decision_holds_no_answer_up_and_is_kept_after_all(
+    shop: Shop, locked: psycopg.Connection, impatient: None
+) -> None:
+    late = a_decision(shop)
+    assert not record(late).stored
+    locked.rollback()
+    until(lambda: Decision.objects.of(shop).filter(pk=late.decision_id).exists())
+    assert losses.losses(shop.pk) == {}
+
+
+@alone
+def test_a_late_decision_that_fails_is_a_loss(shop: Shop, locked: psycopg.Connection, impatient: None) -> None:
+    assert not record(a_decision(shop)).stored
+    locked.execute("DROP TABLE decisions_decision")
+    pids = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%decisions_decision%'"
+    for (pid,) in locked.execute(pids).fetchall():
+        locked.execute("SELECT pg_cancel_backend(%s)", [pid])
+    until(lambda: losses.losses(shop.pk) == {"recommendation": 1})
+    locked.rollback()
+
+
+@alone
+def test_a_late_preparation_is_a_loss(shop: Shop, locked: psycopg.Connection, impatient: None) -> None:
+    recording._statement.forget()
+    connection.cursor().execute("DEALLOCATE ALL")
+    assert not record(a_decision(shop)).stored
+    locked.rollback()
+    until(lambda: losses.losses(shop.pk) == {"recommendation": 1})
 
 
 @alone
@@ -163,7 +204,7 @@ def test_a_pooler_that_mixes_statements_up_is_survived(shop: Shop) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
     assert record(a_decision(shop)).stored
-    recording._prepared.clear()
+    recording._statement.forget()
     assert record(a_decision(shop)).stored
     assert record(a_decision(shop)).stored
 
