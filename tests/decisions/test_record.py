@@ -140,8 +140,11 @@ def test_a_late_decision_holds_no_answer_up_and_is_kept_after_all(
 def test_a_late_decision_that_fails_is_a_loss(shop: Shop, locked: psycopg.Connection, impatient: None) -> None:
     assert not record(a_decision(shop)).stored
     locked.execute("DROP TABLE decisions_decision")
-    pids = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%decisions_decision%'"
-    for (pid,) in locked.execute(pids).fetchall():
+    waiting = (  # the other test processes have databases of their own on the same Postgres
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND query LIKE '%decisions_decision%'"
+    )
+    for (pid,) in locked.execute(waiting).fetchall():
         locked.execute("SELECT pg_cancel_backend(%s)", [pid])
     until(lambda: losses.losses(shop.pk) == {"recommendation": 1})
     locked.rollback()
