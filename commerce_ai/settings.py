@@ -52,7 +52,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 LOAD_MAX_BYTES = env.int("LOAD_MAX_BYTES", default=4 * 1024**3)  # of a file for `manage.py load`
 
 # --- applications -----------------------------------------------------------------------------------------
-PLUGINS = ["plugins.recommendation"]
+PLUGINS = [
+    "plugins.recommendation",
+    "plugins.pricing",
+    "plugins.inventory",
+    "plugins.advertising",
+    "plugins.fraud",
+    "plugins.sentiment",
+    "plugins.support",
+]
 THIRD_PARTY = plugin.discover(
     VAR_DIR, keep=not WRITES_NOTHING
 )  # tried in a child process; failures are kept with their error

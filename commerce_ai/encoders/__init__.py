@@ -1,0 +1,1 @@
+"""Text, image, time and graph features as vectors."""
