@@ -33,6 +33,7 @@ USES_EMBEDDED_REDIS = not env.str("REDIS_URL", default="")
 _secrets = keyring.load(VAR_DIR / "secrets.json", one_machine=USES_EMBEDDED_POSTGRES, keep=not WRITES_NOTHING)
 SECRET_KEY = _secrets.secret_key
 FIELD_KEYS = _secrets.field_keys  # id -> 32 bytes; the first encrypts, all decrypt
+FIELD_KEY_FILE = _secrets.key_file  # looked at while the process runs; None where the environment has the keys
 HASH_KEY = _secrets.hash_key
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -238,6 +239,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 TRAINING_ENGINE = env.str("TRAINING_ENGINE", default="local")  # a name of commerce_ai.learning.engine, or a dotted path
 TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT_S", default=6 * 3600)
 TRAINING_COST_PER_DEVICE_HOUR = env.float("TRAINING_COST_PER_DEVICE_HOUR", default=0.0)  # in the shop's currency
+TEXT_ENCODER = env.str("TEXT_ENCODER", default="")  # a sentence-transformers name or folder; empty: the bundled one
 ARTIFACTS_KEPT = env.int("ARTIFACTS_KEPT", default=10)  # versions of a learner whose files are kept, live ones apart
 
 # --- logs: one line an event, no personal data ------------------------------------------------------------
