@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from commerce_ai.sample.goods import Goods, make_goods
+from commerce_ai.sample.payments import Payments, make_payments
 from commerce_ai.sample.people import People, make_people
+from commerce_ai.sample.prices import Prices, make_prices
+from commerce_ai.sample.stock import make_stock
+from commerce_ai.sample.talk import Talk, make_talk
 from commerce_ai.sample.visits import Happenings, make_happenings
 
 TIMEZONE = "Europe/Berlin"
@@ -20,10 +24,10 @@ TIMEZONE = "Europe/Berlin"
 class Size:
     """How much there is of it. `visits_each`: visits of an average customer over all `days`."""
 
-    products: int = 300
-    customers: int = 800
-    days: int = 90
-    visits_each: float = 9.0
+    products: int = 240
+    customers: int = 2000
+    days: int = 120
+    visits_each: float = 14.0
 
     def __post_init__(self) -> None:
         if self.customers < 1 or self.days < 1 or self.visits_each <= 0:
@@ -41,7 +45,10 @@ class Sample:
 
     goods: Goods
     people: People
+    prices: Prices
     happenings: Happenings
+    payments: Payments
+    talk: Talk
     until: datetime
 
     def interactions(self) -> pl.DataFrame:
@@ -77,17 +84,22 @@ class Sample:
 def generate(seed: int = 1, size: Size = DEMO, until: date | None = None) -> Sample:
     """The shop as it stands at the beginning of the day `until` (default: today, in the shop's time zone).
 
-    Everything happened on the `size.days` days before. About 0.2 s for the default size.
+    Everything happened on the `size.days` days before. About a second for the default size.
     """
     zone = zoneinfo.ZoneInfo(TIMEZONE)
     last = until or datetime.now(zone).date()
     midnights = [_midnight(last - timedelta(days=back), zone) for back in range(size.days, -1, -1)]
     # A stream of its own for each part: another number of customers leaves the products as they are.
-    streams = [np.random.default_rng([seed, part]) for part in range(3)]
+    streams = [np.random.default_rng([seed, part]) for part in range(7)]
     goods = make_goods(streams[0], size.products, midnights[0])
     people = make_people(streams[1], size.customers, midnights[0])
-    happenings = make_happenings(streams[2], goods, people, midnights, size.visits_each)
-    return Sample(goods, people, happenings, midnights[-1])
+    prices = make_prices(streams[3], goods, midnights, last - timedelta(days=size.days))
+    happenings = make_happenings(streams[2], goods, people, prices, midnights, size.visits_each)
+    orders, lines = happenings.orders, happenings.lines
+    payments = make_payments(streams[4], people, orders, midnights)
+    talk = make_talk(streams[5], goods, people, orders, lines, midnights)
+    goods = replace(goods, stock=make_stock(streams[6], goods, orders, lines, midnights[-1]))
+    return Sample(goods, people, prices, happenings, payments, talk, midnights[-1])
 
 
 def _midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:

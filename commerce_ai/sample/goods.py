@@ -18,8 +18,8 @@ LEAST_PRODUCTS = N_SHELVES * N_STYLES
 class Goods:
     """Frames of the tables, and what only the generator knows of each product (arrays, one entry a product).
 
-    `bucket` is shelf × style, 0 … 47; `pull` its popularity within the bucket; `quality` about 0 ± 1; `companion`
-    the product that is often looked at next.
+    `stock` is empty until the sales are known. `bucket` is shelf × style, 0 … 47; `pull` its popularity within the
+    bucket; `quality` about 0 ± 1; `companion` the product that is often looked at next.
     """
 
     products: pl.DataFrame
@@ -27,6 +27,7 @@ class Goods:
     suppliers: pl.DataFrame
     supplied: pl.DataFrame
     price: np.ndarray
+    cost: np.ndarray
     bucket: np.ndarray
     pull: np.ndarray
     quality: np.ndarray
@@ -50,7 +51,6 @@ def make_goods(rng: np.random.Generator, n: int, first_day: datetime) -> Goods:
     spare = number >= LEAST_PRODUCTS
     active = ~(spare & (rng.random(n) < 0.03))
     sold_out = spare & (rng.random(n) < 0.04)
-    on_hand = np.where(sold_out, 0, 5 + rng.poisson(60, n))
     age = (365 * rng.random(n)).tolist()
     products = pl.DataFrame(
         {
@@ -66,10 +66,11 @@ def make_goods(rng: np.random.Generator, n: int, first_day: datetime) -> Goods:
     supplier = rng.integers(0, len(SUPPLIERS), n)
     return Goods(
         products=products,
-        stock=pl.DataFrame({"product": number, "on_hand": on_hand, "reserved": np.zeros(n, np.int64)}),
+        stock=pl.DataFrame(),
         suppliers=_suppliers(rng),
         supplied=pl.DataFrame({"product": number, "supplier": supplier, "unit_cost": cost}),
         price=price,
+        cost=cost,
         bucket=shelf * N_STYLES + style,
         # Zipf's law within a bucket, better goods a little higher.
         pull=1.0 / (1 + number // LEAST_PRODUCTS) ** 0.7 * np.exp(0.25 * quality),

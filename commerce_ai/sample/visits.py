@@ -1,4 +1,4 @@
-"""What happens in the sample shop: views, carts, orders and reviews; array operations, no loop over visits."""
+"""What happens in the sample shop: views, carts and orders; array operations, no loop over visits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES, Goods
 from commerce_ai.sample.people import People
-from commerce_ai.sample.words import REVIEWS
+from commerce_ai.sample.prices import Prices
 
 KEEPS_STYLE = 0.65  # a view stays with the visitor's own style
 FOLLOWS = 0.25  # a view goes on to the companion of the one before
@@ -33,25 +33,32 @@ class Happenings:
     events: pl.DataFrame
     orders: pl.DataFrame
     lines: pl.DataFrame
-    reviews: pl.DataFrame
 
 
 def make_happenings(
-    rng: np.random.Generator, goods: Goods, people: People, midnights: list[datetime], visits_each: float
+    rng: np.random.Generator,
+    goods: Goods,
+    people: People,
+    prices: Prices,
+    midnights: list[datetime],
+    visits_each: float,
 ) -> Happenings:
     """Visits on the days between `midnights` (instants of the shop's midnights), `visits_each` a customer over all."""
-    views = _views(rng, goods, people, midnights, visits_each)
-    carts = _carts(rng, goods, views)
-    orders, lines = _orders(rng, goods, carts)
-    return Happenings(
-        events=_events(views, carts, orders), orders=orders, lines=lines, reviews=_reviews(rng, goods, orders, lines)
-    )
+    views = _views(rng, goods, people, prices, midnights, visits_each)
+    carts = _carts(rng, goods, prices, views)
+    orders, lines = _orders(rng, carts)
+    return Happenings(events=_events(views, carts, orders), orders=orders, lines=lines)
 
 
 def _views(
-    rng: np.random.Generator, goods: Goods, people: People, midnights: list[datetime], visits_each: float
+    rng: np.random.Generator,
+    goods: Goods,
+    people: People,
+    prices: Prices,
+    midnights: list[datetime],
+    visits_each: float,
 ) -> pl.DataFrame:
-    """One row a product view: visit, visitor, customer (null: a stranger), who is logged in, product, at."""
+    """One row a product view: visit, visitor, customer (null: a stranger), logged_in, product, price, week, at."""
     n_customers = len(people.style)
     known = np.repeat(np.arange(n_customers), rng.poisson(people.activity * visits_each))
     strange = rng.integers(0, n_customers, int(len(known) * STRANGERS / (1 - STRANGERS)))
@@ -79,6 +86,8 @@ def _views(
             "customer": pl.Series(like[visit]).set(pl.Series(stranger[visit]), None),
             "logged_in": (~stranger & (rng.random(len(like)) < LOGGED_IN))[visit],
             "product": product,
+            "price": prices.at(product, day[visit]),
+            "week": prices.week[day[visit]],
             "at": (seconds * 1e6).astype(np.int64),
         }
     )
@@ -109,9 +118,10 @@ def _choose(rng: np.random.Generator, goods: Goods, people: People, like: np.nda
     return order[np.minimum(at, ends[bucket] - 1)]
 
 
-def _carts(rng: np.random.Generator, goods: Goods, views: pl.DataFrame) -> pl.DataFrame:
+def _carts(rng: np.random.Generator, goods: Goods, prices: Prices, views: pl.DataFrame) -> pl.DataFrame:
     """The views after which the product went into the cart, once a visit and product, a few seconds later."""
-    chance = CARTS * np.exp(0.3 * goods.quality[views["product"].to_numpy()])
+    product = views["product"].to_numpy()
+    chance = CARTS * np.exp(0.3 * goods.quality[product]) * prices.demand[product, views["week"].to_numpy()]
     return (
         views.filter(pl.Series(rng.random(len(views)) < chance))
         .unique(["visit", "product"], keep="first", maintain_order=True)
@@ -119,13 +129,15 @@ def _carts(rng: np.random.Generator, goods: Goods, views: pl.DataFrame) -> pl.Da
     )
 
 
-def _orders(rng: np.random.Generator, goods: Goods, carts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _orders(rng: np.random.Generator, carts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     visits = carts["visit"].unique(maintain_order=True)
     paid = visits.filter(pl.Series(rng.random(len(visits)) < CHECKS_OUT))
     bought = carts.filter(pl.col("visit").is_in(paid.implode())).sort("visit", "at")
-    price = pl.Series(goods.price[bought["product"].to_numpy()].round(2))
     lines = bought.select(
-        "visit", "product", pl.Series("quantity", 1 + (rng.random(len(bought)) < 0.15)), price.alias("unit_price")
+        "visit",
+        "product",
+        pl.Series("quantity", 1 + (rng.random(len(bought)) < 0.15)),
+        pl.col("price").alias("unit_price"),
     ).with_columns((pl.int_range(pl.len()).over("visit") + 1).alias("position"))
     orders = (
         bought.group_by("visit", maintain_order=True)
@@ -151,37 +163,14 @@ def _events(views: pl.DataFrame, carts: pl.DataFrame, orders: pl.DataFrame) -> p
     """The tracking words for what happened, in order of time; `order` is set on completed orders only."""
     seen = pl.col("customer").is_not_null() & pl.col("logged_in")
     named = pl.when(seen).then(pl.col("customer")).alias("customer")
-    columns: list[str | pl.Expr] = ["visit", "anonymous_id", named, "product", "at"]
+    columns: list[str | pl.Expr] = ["visit", "anonymous_id", named, "product", "price", "at"]
     none = pl.lit(None, pl.Int64)
     happened = [
         views.select(pl.lit("Product Viewed").alias("name"), *columns, none.alias("order")),
         carts.select(pl.lit("Product Added").alias("name"), *columns, none.alias("order")),
         # Whoever orders says who they are.
         orders.select(pl.lit("Order Completed").alias("name"), "visit", "anonymous_id", "customer",
-                      none.alias("product"), "at", pl.int_range(pl.len()).alias("order")),
+                      none.alias("product"), pl.lit(None, pl.Float64).alias("price"), "at",
+                      pl.int_range(pl.len()).alias("order")),
     ]  # fmt: skip
     return pl.concat(happened).sort("at", "visit", maintain_order=True)
-
-
-def _reviews(rng: np.random.Generator, goods: Goods, orders: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Every eighth line is reviewed some days later, if that day has come; better goods get more stars."""
-    until = orders["at"].max()
-    with_order = lines.join(
-        orders.select(pl.int_range(pl.len()).alias("order"), "customer", "at"), on="order", maintain_order="left"
-    )
-    chosen = with_order.filter(pl.Series(rng.random(len(lines)) < 0.125) & pl.col("customer").is_not_null())
-    n = len(chosen)
-    stars = np.clip(np.round(4.1 + 0.7 * goods.quality[chosen["product"].to_numpy()] + rng.normal(0, 0.7, n)), 1, 5)
-    which = rng.integers(0, 3, n)
-    delay = pl.Series((rng.gamma(4, 2, n) * DAY_S * 1e6).astype(np.int64)).cast(pl.Duration("us"))
-    text = [REVIEWS[int(s) - 1][w] for s, w in zip(stars.tolist(), which.tolist(), strict=True)]
-    written = chosen.select(
-        "customer",
-        "product",
-        "order",
-        pl.Series("rating", stars.astype(np.int64)),
-        pl.Series("text", text, pl.String),
-        (pl.col("at") + delay).alias("at"),
-    )
-    external_id = pl.format("R-{}", pl.int_range(pl.len()) + 1).alias("external_id")
-    return written.filter(pl.col("at") <= pl.lit(until, pl.Datetime("us", "UTC"))).with_columns(external_id)

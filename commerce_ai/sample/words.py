@@ -123,16 +123,3 @@ COUNTRIES = {"DE": 0.45, "AT": 0.12, "FR": 0.15, "NL": 0.13, "DK": 0.08, "IT": 0
 
 SUPPLIERS = (("Hansa Trade", "DE"), ("Atelier Rhône", "FR"), ("Polder Goods", "NL"), ("Donau Handel", "AT"),
              ("Øresund Supply", "DK"), ("Porto Mare", "IT"))  # fmt: skip
-
-# By stars, one to five.
-REVIEWS = (
-    ("Broke within a week.", "Not what the pictures promise. Sent it back.", "Arrived damaged and smells odd."),
-    ("Thinner than I expected for the price.", "The colour is off and delivery took long.", "It works, barely."),
-    ("Does its job, nothing special.", "Fine, but a little overpriced.", "Good idea, so-so finish."),
-    ("Lovely colour, well made.", "Use it every day. One star off for the packaging.", "Very good, arrived quickly."),
-    (
-        "Exactly what I was looking for!",
-        "Beautiful and sturdy, I bought another.",
-        "A gift that was loved at once.",
-    ),
-)

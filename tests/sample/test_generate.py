@@ -29,7 +29,12 @@ def frames_of(sample):
         "events": happenings.events,
         "orders": happenings.orders,
         "lines": happenings.lines,
-        "reviews": happenings.reviews,
+        "prices": sample.prices.changes,
+        "payments": sample.payments.payments,
+        "chargebacks": sample.payments.chargebacks,
+        "reviews": sample.talk.reviews,
+        "mentions": sample.talk.mentions,
+        "talks": sample.talk.talks,
     }
 
 
@@ -67,7 +72,14 @@ def test_any_shop_is_consistent(seed, size, until):
     assert products["title"].n_unique() == size.products
     assert (products["price"] > products["cost"]).all() and (products["cost"] > 0).all()
     events, orders, lines = happenings.events, happenings.orders, happenings.lines
-    for frame in (events, orders, happenings.reviews):
+    for frame in (
+        events,
+        orders,
+        sample.talk.reviews,
+        sample.talk.mentions,
+        sample.talk.talks,
+        sample.payments.payments,
+    ):
         if len(frame):
             assert frame["at"].max() < sample.until
             assert frame["at"].min() >= sample.until - timedelta(days=size.days, hours=1)  # summer time
@@ -106,3 +118,42 @@ def test_interactions_name_only_known_visitors(sample):
     assert set(rows["weight"].unique()) == {1.0, 3.0, 5.0}
     assert rows["customer_id"].is_between(0, 119).all()
     assert rows["at"].is_sorted() and rows["at"].max() < datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_demand_answers_prices_as_the_truth_says():
+    sample = generate(3, Size(products=96, customers=3000, days=200, visits_each=20), UNTIL)
+    prices, events = sample.prices, sample.happenings.events
+    views = events.filter(pl.col("name") == "Product Viewed")
+    carts = events.filter(pl.col("name") == "Product Added")
+
+    def relative(frame):
+        return frame["price"].to_numpy() / sample.goods.price[frame["product"].to_numpy()] - 1
+
+    steep = prices.elasticity < np.median(prices.elasticity)
+
+    def carts_a_view(dear, which):
+        rows = [
+            int(((relative(frame) > 0) == dear)[which[frame["product"].to_numpy()]].sum()) for frame in (carts, views)
+        ]
+        return rows[0] / rows[1]
+
+    assert carts_a_view(True, steep) < 0.85 * carts_a_view(False, steep)
+    drop = [carts_a_view(True, which) / carts_a_view(False, which) for which in (steep, ~steep)]
+    assert drop[0] < drop[1]
+
+
+def test_rings_of_fraudsters_share_devices_and_banks_tell_late(sample):
+    payments, chargebacks = sample.payments.payments, sample.payments.chargebacks
+    rings = payments.filter(pl.col("device_id").str.starts_with("dev-ring"))
+    assert rings["is_fraud"].all() and rings.group_by("device_id").len()["len"].max() >= 5
+    assert (chargebacks["known_at"] > chargebacks["occurred_at"]).all()
+    assert payments["is_fraud"].gather(chargebacks["payment"]).all()
+
+
+def test_late_parcels_are_complained_about_in_the_last_days():
+    reviews = generate(1, DEMO, UNTIL).talk.reviews
+    bad = pl.col("rating") <= 2
+    late = pl.col("at") > pl.lit(datetime(2026, 2, 23, tzinfo=UTC), pl.Datetime("us", "UTC"))
+    share = reviews.group_by(late.alias("late")).agg(bad.mean().alias("bad")).sort("late")["bad"]
+    assert share[1] > 2 * share[0] > 0
+    assert set(reviews["language"].unique()) == {"en", "zh"}

@@ -7,13 +7,19 @@ import pytest
 from commerce_ai.sample.generate import TINY, generate
 from commerce_ai.sample.load import NotASample, load_sample
 from commerce_ai.shop.models import (
+    Chargeback,
+    Conversation,
     Customer,
     DailyMetric,
     Event,
     Identity,
+    Mention,
     Order,
     OrderLine,
+    Payment,
+    PriceChange,
     Product,
+    Promotion,
     Review,
     Revision,
     Shop,
@@ -35,7 +41,13 @@ def test_everything_generated_is_there_and_belongs_together():
         StockLevel: len(sample.goods.stock),
         Order: len(sample.happenings.orders),
         OrderLine: len(sample.happenings.lines),
-        Review: len(sample.happenings.reviews),
+        Review: len(sample.talk.reviews),
+        Mention: len(sample.talk.mentions),
+        Conversation: len(sample.talk.talks),
+        Payment: len(sample.payments.payments),
+        Chargeback: len(sample.payments.chargebacks),
+        PriceChange: len(sample.prices.changes),
+        Promotion: len(sample.prices.promotions),
         Event: len(sample.happenings.events),
     }
     assert {model: model.objects.of(shop).count() for model in counts} == counts
@@ -91,3 +103,12 @@ def test_the_dashboard_has_figures_for_every_day_of_the_sample():
     assert sum(counted) == Event.objects.of(shop).count() > 0
     assert sum(figures.filter(name="orders").values_list("value", flat=True)) > 0
     assert sum(figures.filter(name="visitors").values_list("value", flat=True)) > 0
+
+
+def test_goods_are_sold_at_the_price_of_their_day():
+    shop = load_sample("priced", 1, TINY, until=UNTIL, events=False)
+    line = OrderLine.objects.of(shop).select_related("order", "product").order_by("-order__placed_at").first()
+    held = PriceChange.objects.of(shop).filter(product=line.product, starts_at__lte=line.order.placed_at)
+    assert line.unit_price == held.latest("starts_at").price
+    for product in Product.objects.of(shop)[:20]:
+        assert PriceChange.objects.of(shop).filter(product=product).latest("starts_at").price == product.price
