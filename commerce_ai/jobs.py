@@ -14,6 +14,9 @@ CORE_JOBS = (
     ("shop.maintain_partitions", timedelta(hours=12), _("Make the months ahead, drop those past retention")),
     ("commerce_ai.api.note_last_used", timedelta(minutes=5), _("Note when keys were last used")),
     ("commerce_ai.api.forget_answers", timedelta(hours=6), _("Forget answers kept for idempotent retries")),
+    ("privacy.rotate_keys", timedelta(minutes=15), _("Bring rows under the newest key of encrypted fields")),
+    ("privacy.sweep", timedelta(seconds=10), _("Carry out privacy requests, look again after erasures")),
+    ("privacy.settle", timedelta(hours=1), _("Train again what knew somebody who was erased")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

@@ -63,6 +63,27 @@ class PluginState(models.Model):
                 continue
         return values
 
+    def sealed(self) -> dict[str, bytes]:
+        """The secrets among the settings, as they are stored; also those of a plugin that is not installed now."""
+        found = {}
+        for name, value in self.settings.items():
+            try:
+                sealed = bytes.fromhex(value) if isinstance(value, str) else b""
+                crypto.decrypt(sealed, context=self._context(name))
+            except ValueError:  # an ordinary setting
+                continue
+            found |= {name: sealed} if sealed else {}
+        return found
+
+    def reseal(self) -> bool:
+        """Bring the secrets under the current key; whether any was not."""
+        fresh = {
+            name: crypto.reencrypt(value, context=self._context(name)).hex() for name, value in self.sealed().items()
+        }
+        moved = any(self.settings[name] != value for name, value in fresh.items())
+        self.settings = {**self.settings, **fresh}
+        return moved
+
     def _context(self, name: str) -> str:
         return f"plugin-settings:{self.shop_id}:{self.plugin}:{name}"
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from commerce_ai.privacy.bench_keys import ingest_cost
+
 if TYPE_CHECKING:
     from commerce_ai.learning.bench import Bench
 
@@ -76,5 +78,6 @@ def house(prepare: bool = True) -> Iterator[Ask]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+ingest_cost.needs_services = False  # type: ignore[attr-defined]
 consent.needs_services = False  # type: ignore[attr-defined]
-SUITES = {"consent": consent}
+SUITES = {"consent": consent, "ingest-cost": ingest_cost}

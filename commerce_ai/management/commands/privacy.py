@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 from django.utils.translation import gettext as _
 
 from commerce_ai import privacy
+from commerce_ai.privacy import key_command
 from commerce_ai.shop.models import Shop
 
 
@@ -29,7 +30,11 @@ class Command(BaseCommand):
             erase = _of_customer(verbs.add_parser("erase", help="erase a customer; there is no way back"))
             erase.add_argument("--reason", default="", help="kept in the record of erasures: name nobody in it")
 
+        key_command.add_verbs(verbs)
+
     def handle(self, **options: Any) -> None:
+        if options["verb"] in key_command.VERBS:
+            return key_command.handle(options, self.stdout.write)
         if options["verb"] == "record":
             from commerce_ai.privacy.record import markdown
 
