@@ -40,6 +40,7 @@ class Reading(msgspec.Struct, gc=False):
     platform: str
     occurred_at: datetime
     contact: Contact | None
+    consent: dict[str, bool] | None = None
 
 
 class Reader:
@@ -125,7 +126,7 @@ class Reader:
             kind, name, message_id, anonymous_id, user_id, proven and user_id != "",
             context.session_id if session_id is None else as_id(session_id, "session_id", lenient=True),
             product, products, _decision(properties) if "decision_id" in properties else None, clean, context.kept,
-            context.platform, self._occurred_at(message), contact or None,
+            context.platform, self._occurred_at(message), contact or None, context.consent,
         )  # fmt: skip
 
     def _occurred_at(self, message: Message) -> datetime:

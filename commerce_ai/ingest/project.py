@@ -22,7 +22,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from commerce_ai.crypto import keyed_hash
-from commerce_ai.ingest import metrics, orders, people
+from commerce_ai.ingest import consents, metrics, orders, people
 from commerce_ai.ingest.models import IngestBatch, QuarantineRow
 from commerce_ai.ingest.personal import Contact
 from commerce_ai.ingest.vocabulary import ORDER_EVENTS
@@ -153,6 +153,7 @@ class _Row(msgspec.Struct, frozen=True):
     user_id: str
     customer_id: int | None
     occurred_at: datetime
+    consent: dict[str, bool] | None
     properties: dict[str, Any] | None
 
 
@@ -189,6 +190,11 @@ def _project(batches: Sequence[IngestBatch]) -> None:
         days, bad = orders.apply(shop, bought)
         metrics.recount_orders(shop, days)
         _quarantine(shop, bad)
+    # Last of what is written, as its revision stays locked until the commit.
+    consents.hear(
+        shop.pk,
+        (consents.Word(row.anonymous_id, row.customer_id, row.occurred_at, row.consent) for row in rows if row.consent),
+    )
     IngestBatch.objects.of(shop).filter(pk__in=[batch.pk for batch in batches]).update(
         projected_at=timezone.now(), contacts="", error="", retry_at=None
     )
@@ -215,7 +221,7 @@ def _read(shop: Shop, batches: Sequence[IngestBatch]) -> list[_Row]:
             },
         )  # fmt: skip
         return [
-            _Row(*row[:-1], msgspec.json.decode(row[-1]) if row[-1] is not None else None)  # type: ignore[call-arg]
+            _Row(*row[:-2], *(msgspec.json.decode(each) if each is not None else None for each in row[-2:]))  # type: ignore[call-arg]
             for row in cursor.fetchall()
         ]
 
@@ -223,7 +229,7 @@ def _read(shop: Shop, batches: Sequence[IngestBatch]) -> list[_Row]:
 _EVENTS = f"""
     SELECT e.id, e.kind, e.name, (e.occurred_at AT TIME ZONE %(tz)s)::date,
         {metrics.VISITOR},
-        e.anonymous_id, e.user_id, e.customer_id, e.occurred_at,
+        e.anonymous_id, e.user_id, e.customer_id, e.occurred_at, e.context->>'consent',
         CASE WHEN e.kind = 'identify' OR e.name = ANY(%(orders)s) THEN e.properties::text END
     FROM unnest(%(first)s::uuid[], %(last)s::uuid[]) AS span(first, last)
     JOIN shop_event e ON e.id BETWEEN span.first AND span.last

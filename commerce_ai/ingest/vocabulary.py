@@ -105,6 +105,7 @@ class Context(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
     screen: Any = None
     channel: Any = None
     active: Any = None
+    consent: Any = None
 
 
 class KeptContext(msgspec.Struct, omit_defaults=True):
@@ -122,3 +123,4 @@ class KeptContext(msgspec.Struct, omit_defaults=True):
     os: str = ""
     app: str = ""
     screen: str = ""
+    consent: dict[str, bool] = {}  # by purpose (`commerce_ai.shop.consent.Purpose`)

@@ -3,7 +3,8 @@
 The latest answer of a person to a purpose counts; of two at one instant the refusal. A customer also speaks through
 the anonymous ids that are *proven* theirs. A refusal reaches further than a yes: it holds for every anonymous id that
 is linked to the customer, even by a mere claim, because leaving out a stranger's visit does no harm and keeping
-theirs does. Who never answered has neither agreed nor refused.
+theirs does. Who never answered has neither agreed nor refused: what that means is the shop's to say, purpose by purpose
+(`set_silences`); without a word of the shop's, silence allows.
 
 This stands in `shop`, the lowest room that has people, because all above it need it: tracking and REST to record,
 the queries of plugins to leave people out.
@@ -11,24 +12,35 @@ the queries of plugins to leave people out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import models, transaction
+import msgspec
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.shop import purposes
+from commerce_ai.shop.allowed import TOPIC, allows
 from commerce_ai.shop.models import Consent, Customer, Identity, Shop
+from commerce_ai.shop.purposes import Purpose, Silence, silences_of
+from commerce_ai.shop.revision import bump
+
+__all__ = [
+    "Answer", "Purpose", "Silence", "allows", "of", "record", "record_many", "refused_sql", "set_silences",
+    "silences_of", "spared_sql",
+]  # fmt: skip
 
 
-class Purpose(models.TextChoices):
-    """What consent is asked for. A shop may keep answers to purposes of its own beside them."""
+class Answer(msgspec.Struct, frozen=True):
+    """One yes or no, to be recorded: of a customer, of a visitor, or (both named) of a customer on a device."""
 
-    ANALYTICS = "analytics", _("analytics")
-    PERSONALISATION = "personalisation", _("personalisation")
-    ADS = "ads", _("advertising")
-    MODEL_TRAINING = "model_training", _("training of models")
+    purpose: str
+    granted: bool
+    at: datetime
+    customer_id: int | None = None
+    anonymous_id: str = ""
 
 
 def record(
@@ -59,11 +71,47 @@ def record(
             "purpose": Purpose(purpose).value, "at": at or timezone.now(),
         }  # fmt: skip
         proof = {"granted": granted, "source": source, "evidence": evidence}
-        row, _made = Consent.objects.of(shop_id).get_or_create(**said, defaults=proof)
+        row, made = Consent.objects.of(shop_id).get_or_create(**said, defaults=proof)
         if row.granted and not granted:
-            row.granted, row.source, row.evidence = False, source, evidence
-            row.save(update_fields=["granted", "source", "evidence"])
+            row.delete()  # what is warm follows the table by its numbers, so that the refusal needs a new one
+            row, made = Consent.objects.create(**said, **proof), True
+        if made:
+            bump(TOPIC, shop_id)
     return row
+
+
+def record_many(shop: Shop | int, answers: Sequence[Answer], *, source: str) -> int:
+    """Keep many answers at once, as `record` does; how many rows were written. Of customers who are gone, none."""
+    shop_id, once = _key(shop), {}
+    for each in answers:
+        key = (each.customer_id, each.anonymous_id, Purpose(each.purpose).value, each.at)
+        once[key] = each.granted and once.get(key, True)
+    if not once:
+        return 0
+    customers, devices, purposes, instants = (list(column) for column in zip(*once, strict=True))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _RECORD,
+            {
+                "shop": shop_id, "source": source, "c": customers, "a": devices, "p": purposes, "t": instants,
+                "g": list(once.values()),
+            },
+        )  # fmt: skip
+        if written := cursor.rowcount:
+            bump(TOPIC, shop_id)
+    return written
+
+
+def set_silences(shop: Shop, given: Mapping[str, str]) -> None:
+    """Say what silence means: purpose → opt_in or opt_out. Purposes not named stay. Raises ValueError."""
+    checked = purposes.check_silences(given)
+    with transaction.atomic():
+        row = Shop.objects.select_for_update().get(pk=shop.pk)
+        known = row.settings.get(purposes.KEY)
+        row.settings = {**row.settings, purposes.KEY: {**(known if isinstance(known, dict) else {}), **checked}}
+        row.save(update_fields=["settings"])
+        shop.settings = row.settings
+        bump(TOPIC, shop)
 
 
 def of(
@@ -83,42 +131,75 @@ def of(
 
 
 def refused_sql(purpose: Purpose) -> str:
-    """Two common table expressions, to stand after WITH: who refused `purpose` in the shop ``%(shop)s``.
+    """Common table expressions, to stand after WITH: who refused `purpose` in the shop ``%(shop)s``, and who agreed.
 
-    ``refused_customer(id)`` and ``refused_visitor(anonymous_id)``. A query leaves them out by `spared_sql`.
+    ``refused_customer(id)`` and ``refused_visitor(anonymous_id)``; ``agreed_…`` are read only where the shop takes
+    silence for a no (``asks_first(yes)``). A query leaves out whom it must not use by `spared_sql`.
     """
     return f"""
-    refused_customer AS MATERIALIZED (
-        SELECT id FROM (
-            SELECT DISTINCT ON (coalesce(c.customer_id, i.customer_id))
-                coalesce(c.customer_id, i.customer_id) AS id, c.granted
-            FROM {Consent._meta.db_table} c
-            LEFT JOIN {Identity._meta.db_table} i
-                ON c.customer_id IS NULL AND i.shop_id = c.shop_id AND i.anonymous_id = c.anonymous_id AND i.proven
-            WHERE c.shop_id = %(shop)s AND c.purpose = '{purpose.value}'
-                AND coalesce(c.customer_id, i.customer_id) IS NOT NULL
-            ORDER BY coalesce(c.customer_id, i.customer_id), c.at DESC, c.granted
-        ) latest WHERE NOT granted
+    asks_first AS MATERIALIZED (
+        SELECT coalesce(
+            (SELECT settings->'{purposes.KEY}'->>'{purpose.value}' = '{Silence.OPT_IN.value}'
+             FROM {Shop._meta.db_table} WHERE id = %(shop)s), false
+        ) AS yes
     ),
+    said_customer AS MATERIALIZED (
+        SELECT DISTINCT ON (coalesce(c.customer_id, i.customer_id))
+            coalesce(c.customer_id, i.customer_id) AS id, c.granted
+        FROM {Consent._meta.db_table} c
+        LEFT JOIN {Identity._meta.db_table} i
+            ON c.customer_id IS NULL AND i.shop_id = c.shop_id AND i.anonymous_id = c.anonymous_id AND i.proven
+        WHERE c.shop_id = %(shop)s AND c.purpose = '{purpose.value}'
+            AND coalesce(c.customer_id, i.customer_id) IS NOT NULL
+        ORDER BY coalesce(c.customer_id, i.customer_id), c.at DESC, c.granted
+    ),
+    said_visitor AS MATERIALIZED (
+        SELECT DISTINCT ON (anonymous_id) anonymous_id, granted
+        FROM {Consent._meta.db_table}
+        WHERE shop_id = %(shop)s AND purpose = '{purpose.value}' AND anonymous_id <> ''
+        ORDER BY anonymous_id, at DESC, granted
+    ),
+    refused_customer AS MATERIALIZED (SELECT id FROM said_customer WHERE NOT granted),
     refused_visitor AS MATERIALIZED (
-        SELECT anonymous_id FROM (
-            SELECT DISTINCT ON (anonymous_id) anonymous_id, granted
-            FROM {Consent._meta.db_table}
-            WHERE shop_id = %(shop)s AND purpose = '{purpose.value}' AND anonymous_id <> ''
-            ORDER BY anonymous_id, at DESC, granted
-        ) latest WHERE NOT granted
+        SELECT anonymous_id FROM said_visitor WHERE NOT granted
         UNION
         SELECT i.anonymous_id FROM {Identity._meta.db_table} i JOIN refused_customer r ON r.id = i.customer_id
         WHERE i.shop_id = %(shop)s
-    )"""  # noqa: S608  (names of our own tables, and a value of Purpose)
+    ),
+    agreed_customer AS MATERIALIZED (SELECT id FROM said_customer WHERE granted),
+    agreed_visitor AS MATERIALIZED (
+        SELECT anonymous_id FROM said_visitor WHERE granted
+        UNION
+        SELECT i.anonymous_id FROM {Identity._meta.db_table} i JOIN agreed_customer a ON a.id = i.customer_id
+        WHERE i.shop_id = %(shop)s AND i.proven
+    )"""  # noqa: S608  (names of our own tables, and values of Purpose)
 
 
 def spared_sql(customer_id: str, anonymous_id: str) -> str:
-    """A condition for WHERE: neither the customer nor the visitor in these columns refused (see `refused_sql`)."""
+    """A condition for WHERE: neither the customer nor the visitor in these columns refused (see `refused_sql`), and
+    where the shop takes silence for a no, one of them agreed."""
     return (
         f"NOT EXISTS (SELECT FROM refused_customer r WHERE r.id = {customer_id})"  # noqa: S608  (columns by name)
         f" AND NOT EXISTS (SELECT FROM refused_visitor r WHERE r.anonymous_id = {anonymous_id})"
+        " AND (NOT (SELECT yes FROM asks_first)"
+        f" OR {customer_id} IN (SELECT id FROM agreed_customer)"
+        f" OR {anonymous_id} IN (SELECT anonymous_id FROM agreed_visitor))"
     )
+
+
+# An answer that turns into a refusal gets a new number, as in `record`.
+_RECORD = """
+    INSERT INTO shop_consent AS old (shop_id, customer_id, anonymous_id, purpose, granted, at, evidence, source)
+    SELECT %(shop)s, new.customer_id, new.anonymous_id, new.purpose, new.granted, new.at, '', %(source)s
+    FROM unnest(%(c)s::bigint[], %(a)s::text[], %(p)s::text[], %(t)s::timestamptz[], %(g)s::boolean[])
+        AS new(customer_id, anonymous_id, purpose, at, granted)
+    WHERE new.customer_id IS NULL
+        OR EXISTS (SELECT FROM shop_customer WHERE id = new.customer_id AND shop_id = %(shop)s)
+    ORDER BY new.anonymous_id, new.customer_id, new.purpose, new.at
+    ON CONFLICT (shop_id, customer_id, anonymous_id, purpose, at) DO UPDATE
+        SET granted = false, source = EXCLUDED.source, evidence = '', id = EXCLUDED.id
+        WHERE old.granted AND NOT EXCLUDED.granted
+"""
 
 
 def _customers(shop_id: int, customer_id: int) -> dict[Purpose, bool | None]:

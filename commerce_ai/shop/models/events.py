@@ -17,6 +17,7 @@ from commerce_ai.shop.personal import Basis, Handling, Keep, Personal
 # Paths of `Event.context`; what else a sender says of the context is not kept.
 KEPT_OF_CONTEXT = (
     "path", "url", "referrer", "title", "campaign", "locale", "timezone", "user_agent", "device", "os", "app", "screen",
+    "consent",
 )  # fmt: skip
 
 
