@@ -149,6 +149,8 @@ DATABASES = {"default": _database}
 DECISION_LIMIT_S = env.float("DECISION_LIMIT_S", default=0.05)
 
 EVENT_KEEP_MONTHS = env.int("EVENT_KEEP_MONTHS", default=0)  # months of events and decisions; 0 keeps all
+# When a live version that knew an erased person is trained again: at its next "schedule", or "at once".
+RETRAIN_AFTER_ERASURE = env.str("RETRAIN_AFTER_ERASURE", default="schedule")
 
 # --- Redis: broker, caches, counters; never the only copy of anything -------------------------------------
 REDIS_DB = env.int("REDIS_DB", default=0)  # the first of two: broker and counters, then the cache

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.api import customer_token as tokens
 from commerce_ai.api.errors import ApiError
+from commerce_ai.shop import tombstones
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -65,7 +66,16 @@ class Caller(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         Otherwise it is an anonymous visitor: no error, as one would tell who exists.
         """
         named, state = _named(self, customer_id or None, customer_token or None)
+        if (named or anonymous_id) and _is_erased(self.shop_id, named or "", anonymous_id or ""):
+            return Subject(token=state)  # a stranger to every answer, and no decision keeps their ids
         return Subject(named, anonymous_id or None, session_id or None, named is not None, state)
+
+
+def _is_erased(shop_id: int, customer_id: str, anonymous_id: str) -> bool:
+    kinds, is_barred = tombstones.Kind, tombstones.barred(shop_id)
+    return is_barred is not None and (
+        is_barred(kinds.CUSTOMER, customer_id) or is_barred(kinds.ANONYMOUS, anonymous_id)
+    )
 
 
 def _named(caller: Caller, customer_id: str | None, token: str | None) -> tuple[str | None, Any]:

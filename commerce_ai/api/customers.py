@@ -8,13 +8,14 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.response import Response
 
+from commerce_ai.api import privacy
 from commerce_ai.api.fields import CountryField, ObjectField, OutsideSerializer
 from commerce_ai.api.resources import Outcome, failed
 from commerce_ai.api.tables import Change, TableResource
 from commerce_ai.shop import tombstones
 from commerce_ai.shop.models import Customer, Shop
-from commerce_ai.shop.revision import bump
 
 
 class CustomerSerializer(OutsideSerializer):
@@ -36,6 +37,7 @@ class Customers(TableResource):
     model = Customer
     serializer = CustomerSerializer
     read_scope, write_scope = "customers:read", "customers:write"
+    deleted = privacy.RequestSerializer
     columns = (
         "email", "phone", "name", "address", "country", "birth_year", "gender", "attributes", "created_at",
     )  # fmt: skip
@@ -52,6 +54,7 @@ class Customers(TableResource):
         }
         return [change for change in changes if change.at not in refused], refused
 
-    def delete(self, shop: Shop, external_id: str, parameters: Mapping[str, str]) -> None:
-        super().delete(shop, external_id, parameters)
-        bump("customers", shop)  # tracking keeps customers' numbers in mind
+    def delete_answer(self, view: Any, external_id: str, parameters: Mapping[str, str]) -> Response:
+        """To delete a person is to erase them: queued like any erasure. Raises 404."""
+        self.find(view.shop_id, external_id)
+        return privacy.ask(view, privacy.Kind.ERASURE, external_id)

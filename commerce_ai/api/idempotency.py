@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from commerce_ai.api.callers import Caller
 from commerce_ai.api.errors import ApiError
 from commerce_ai.api.models import IdempotentWrite
+from commerce_ai.crypto import keyed_hash
 
 HEADER = "Idempotency-Key"
 LONGEST = 255
@@ -34,6 +35,7 @@ def once(request: Request, work: Callable[[], Response]) -> Response:
         if not name.isascii() or not name.isprintable() or not 0 < len(name) <= LONGEST:
             raise ApiError("invalid", _("An Idempotency-Key has 1 to 255 printable ASCII characters."), 400)
         caller = cast(Caller, request.auth)
+        name = keyed_hash(name, purpose="idempotency").hex()  # a name may hold anything, an address too
         _take_turn(caller, name)
         kept = IdempotentWrite.objects.of(caller.shop_id).filter(api_key_id=caller.key_id, name=name).first()
         if kept is not None:

@@ -111,7 +111,7 @@ class IdempotentWrite(ShopModel):
     """
 
     api_key = models.ForeignKey(ApiKey, models.CASCADE, verbose_name=_("API key"), related_name="+", db_index=False)
-    name = models.CharField(_("idempotency key"), max_length=255)
+    name = models.CharField(_("idempotency key"), max_length=255)  # a keyed hash of it
     request_hash = models.BinaryField(_("SHA-256 of the request"), max_length=32)
     status = models.PositiveSmallIntegerField(_("status"))
     body = EncryptedTextField(_("answer"))

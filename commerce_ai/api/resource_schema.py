@@ -36,7 +36,9 @@ def document(view: type[Any], resource: Resource, kind: str) -> type[Any]:
             asked |= {"parameters": [_SINCE], "responses": resource.serializer(many=True)}
         elif method == "get":
             asked |= {"parameters": [], "responses": resource.shown or resource.serializer}
-        elif method != "delete":
+        elif method == "delete":
+            asked |= {"responses": {202: resource.deleted}} if resource.deleted else {}
+        else:
             asked["responses"] = {
                 200: resource.shown or resource.serializer,
                 201: resource.shown or resource.serializer,

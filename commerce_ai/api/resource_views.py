@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from commerce_ai.api import bulk, errors
 from commerce_ai.api.errors import FieldError
 from commerce_ai.api.resource_schema import document
-from commerce_ai.api.resources import How, Resource, bump_topics, invalid, raise_failed, write
+from commerce_ai.api.resources import How, Resource, invalid, raise_failed, write
 from commerce_ai.api.rest import ShopView, writes
 
 
@@ -97,9 +97,7 @@ class Member(_ResourceView):
 
     @writes
     def delete(self, request: Request, **named: str) -> Response:
-        self.resource.delete(self.shop, self._id(named), request.query_params)
-        bump_topics(self.resource, self.shop)
-        return Response(status=204)
+        return self.resource.delete_answer(self, self._id(named), request.query_params)
 
     def _id(self, named: dict[str, str]) -> str:
         text = named[self.resource.id_field]

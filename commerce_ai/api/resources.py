@@ -14,6 +14,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.response import Response
 
 from commerce_ai.api import errors
 from commerce_ai.api.errors import ApiError, FieldError
@@ -52,6 +53,7 @@ class Resource:
     read_scope: ClassVar[str]
     write_scope: ClassVar[str]
     topics: ClassVar[tuple[str, ...]] = ()  # what is bumped when rows moved
+    deleted: ClassVar[type[serializers.Serializer[Any]] | None] = None  # what a deletion answers with 202
     single: ClassVar[tuple[str, ...]] = ("GET", "PUT", "PATCH", "DELETE")
     required: ClassVar[tuple[str, ...]] = ()  # fields that a new row needs besides its id
     key_fields: ClassVar[tuple[str, ...]] = ("external_id",)
@@ -77,6 +79,12 @@ class Resource:
     def delete(self, shop: Shop, external_id: str, parameters: Mapping[str, str]) -> None:
         """Raises 404."""
         self.find(shop.pk, external_id).delete()
+
+    def delete_answer(self, view: Any, external_id: str, parameters: Mapping[str, str]) -> Response:
+        """Delete one row and say so. Raises 404."""
+        self.delete(view.shop, external_id, parameters)
+        bump_topics(self, view.shop)
+        return Response(status=204)
 
 
 def write(resource: Resource, shop: Shop, rows: Sequence[dict[str, Any]], how: How) -> list[Outcome]:

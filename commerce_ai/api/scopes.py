@@ -19,5 +19,6 @@ SCOPES = {
     "stock:write": _("write stock levels"),
     "prices:write": _("write prices"),
     "decide": _("ask every plugin for decisions, and read them"),
+    "privacy": _("export and erase all that is held on a customer"),
     "admin:read": _("read what the platform does: runs, versions, health"),
 }

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -23,9 +23,9 @@ from commerce_ai.crypto import keyed_hash
 from commerce_ai.ingest import visitors
 from commerce_ai.ingest.models import IngestBatch
 from commerce_ai.learning.models import Version
-from commerce_ai.privacy import holdings
+from commerce_ai.privacy import holdings, retrain
 from commerce_ai.privacy.holdings import Model, Person
-from commerce_ai.privacy.models import ErasureLog
+from commerce_ai.privacy.models import ErasureLog, ExportPart, PrivacyRequest
 from commerce_ai.shop import tombstones
 from commerce_ai.shop.models import (
     Consent,
@@ -50,12 +50,18 @@ _BOOKS = {"external_id", "number", "coupon", "shipping_country", "billing_countr
 _JUDGED = (Conversation, Message, Order, Payment, Review)  # what a label may be about
 
 
+# Seconds after an erasure at which it is looked again: doors follow their list of the erased within two seconds, and
+# what was under way in another transaction has ended after a minute.
+SWEEPS = (10, 60)
+
+
 @dataclass(frozen=True)
 class Erased:
-    """Rows that were changed or deleted, by table, and the versions that were trained on the person's facts."""
+    """Rows that were changed or deleted, by table; the versions that were trained on the person's facts; the record."""
 
     counts: Mapping[str, int]
     versions: tuple[int, ...]
+    log_id: int
 
 
 @transaction.atomic
@@ -65,17 +71,78 @@ def erase(shop: Shop, customer: Customer | str, by: Any = None, reason: str = ""
     Raises redis.RedisError when Redis can't be reached, with nothing erased.
     """
     asked_at = timezone.now()
-    # Waits for projections under way, which skip what is held here.
-    batches = list(
-        IngestBatch.objects.of(shop).filter(projected_at__isnull=True).order_by("pk")
-        .select_for_update().values_list("pk", flat=True)
-    )  # fmt: skip
     external_id = customer if isinstance(customer, str) else customer.external_id
+    batches = _waiting(shop)
     list(Customer.objects.of(shop).filter(external_id=external_id).select_for_update().values_list("pk"))
     person = holdings.person_of(shop, external_id)
+    hashed = tombstones.hash_of(shop.pk, tombstones.Kind.CUSTOMER, external_id) or b""
     _bar(person, reason)
     held = holdings.held(person)
     versions = _trained_on(person, held.get(Event, set()))
+    counts = _forget(shop, person, held, batches)
+    counts["privacy_exportpart"] += _forget_exports(shop, hashed)
+    done, done_at = _plain(counts), timezone.now()
+    log = ErasureLog.objects.create(
+        shop=shop, person=hashed, by=by, reason=reason, asked_at=asked_at, done_at=done_at, counts=done,
+        versions=versions, names=_named(person), sweep_at=done_at + timedelta(seconds=SWEEPS[0]),
+        settled_at=None if versions else done_at,
+    )  # fmt: skip
+    retrain.at_once(log)
+    bump("customers", shop)
+    return Erased(done, tuple(versions), log.pk)
+
+
+@transaction.atomic
+def sweep(log: ErasureLog) -> Mapping[str, int]:
+    """Erase once more what another process let in before it knew, or had under way; what was found. After the last
+    sweep of an erasure that finds nothing, the person's names go too."""
+    shop, said = log.shop, json.loads(log.names)
+    batches = _waiting(shop)
+    now_known = holdings.person_of(shop, said["customer"])
+    remembered = Person(
+        shop.pk, now_known.customer_id, said["customer"],
+        tuple({*said["anonymous"], *now_known.anonymous_ids}), said["email"], said["phone"],
+    )  # fmt: skip
+    counts: Counter[str] = Counter()
+    for person in (now_known, remembered) if now_known.customer_id else (remembered,):
+        _bar(person, log.reason)
+        counts += _forget(shop, person, holdings.held(person), batches)
+    found, now = _plain(counts), timezone.now()
+    log.sweeps = [*log.sweeps, {"at": now.isoformat(timespec="seconds"), "counts": found}]
+    following = [each for each in SWEEPS if log.done_at + timedelta(seconds=each) > now]
+    if following or found:
+        log.sweep_at = max(log.done_at + timedelta(seconds=following[0] if following else 0), now + _AGAIN)
+    else:
+        log.names, log.sweep_at = "", None
+    log.save(update_fields=["sweeps", "names", "sweep_at"])
+    if found:
+        bump("customers", shop)
+    return found
+
+
+_AGAIN = timedelta(seconds=SWEEPS[0])
+
+
+def _waiting(shop: Shop) -> list[int]:
+    """Batches that wait to be projected, held; waits for projections under way, which skip what is held here."""
+    rows = IngestBatch.objects.of(shop).filter(projected_at__isnull=True).order_by("pk")
+    return list(rows.select_for_update().values_list("pk", flat=True))
+
+
+def _named(person: Person) -> str:
+    said = {
+        "customer": person.external_id, "anonymous": person.anonymous_ids, "email": person.email,
+        "phone": person.phone,
+    }  # fmt: skip
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _plain(counts: Mapping[str, int]) -> dict[str, int]:
+    return {table: rows for table, rows in sorted(counts.items()) if rows}
+
+
+def _forget(shop: Shop, person: Person, held: dict[Model, set[Any]], batches: list[int]) -> Counter[str]:
+    """Everything but tombstones and exports; rows by table."""
     counts: Counter[str] = Counter()
     counts["ingest_ingestbatch"] += _forget_contacts(person, batches, held.get(Event, set()))
     for row, _about in holdings.searched(person):
@@ -100,16 +167,19 @@ def erase(shop: Shop, customer: Customer | str, by: Any = None, reason: str = ""
             counts[label.lower().replace(".", "_")] += rows
         logged = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Customer), object_id=found.pk)
         counts["django_admin_log"] += logged.delete()[0]
-    visitors.forget(shop.pk, customer_external_id=external_id)
+    visitors.forget(shop.pk, customer_external_id=person.external_id)
     for each in person.anonymous_ids:
         visitors.forget(shop.pk, anonymous_id=each)
-    done = {table: rows for table, rows in sorted(counts.items()) if rows}
-    ErasureLog.objects.create(
-        shop=shop, person=tombstones.hash_of(shop.pk, tombstones.Kind.CUSTOMER, external_id), by=by, reason=reason,
-        asked_at=asked_at, done_at=timezone.now(), counts=done, versions=versions,
-    )  # fmt: skip
-    bump("customers", shop)
-    return Erased(done, tuple(versions))
+    return counts
+
+
+def _forget_exports(shop: Shop, hashed: bytes) -> int:
+    """Copies of the person's data that wait to be taken away, and those that are being made."""
+    theirs = PrivacyRequest.objects.of(shop).filter(kind=PrivacyRequest.Kind.EXPORT, person=hashed)
+    list(theirs.order_by("pk").select_for_update().values_list("pk"))
+    parts = ExportPart.objects.of(shop).filter(request__in=theirs).delete()[0]
+    theirs.exclude(state=PrivacyRequest.State.FAILED).update(state=PrivacyRequest.State.EXPIRED, customer="")
+    return parts
 
 
 def _bar(person: Person, reason: str) -> None:

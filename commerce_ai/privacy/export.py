@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -13,16 +14,20 @@ from commerce_ai.privacy import holdings
 from commerce_ai.shop.models import Customer, Shop
 
 
-def export(shop: Shop, customer: Customer | str) -> dict[str, Any]:
+def export(
+    shop: Shop, customer: Customer | str, report: Callable[[float], None] = lambda share: None
+) -> dict[str, Any]:
     """``{"shop", "customer", "tables": {table: [row]}}``, encrypted columns in clear, hashes as base64.
 
-    `customer` may be the outside id. Values are JSON's own; instants ISO 8601.
+    `customer` may be the outside id. Values are JSON's own; instants ISO 8601. `report` hears how much is done, 0 to 1.
     """
     person = holdings.person_of(shop, customer)
     tables: dict[str, list[dict[str, Any]]] = {}
     if person.customer_id:
         tables[Customer._meta.db_table] = [_row(Customer.objects.of(shop).get(pk=person.customer_id))]
-    for model, keys in holdings.held(person).items():
+    held = holdings.held(person)
+    for done, (model, keys) in enumerate(held.items(), 1):
+        report(done / (len(held) + 2))
         rows = model._base_manager.filter(pk__in=keys).order_by("pk")
         tables[model._meta.db_table] = [_row(each) for each in rows.iterator(chunk_size=1000)]
     for found, about in holdings.searched(person):

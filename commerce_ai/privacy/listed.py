@@ -25,7 +25,6 @@ HANDLED_HERE: Mapping[str, tuple[Handling, Mapping[str, str | Personal]]] = {
         "visitor": Personal("counts a visitor once a day", hashed=True),
     }),
     "shop.Tombstone": (_PROOF, {"hash": Personal("keeps an erased person from coming back", hashed=True)}),
-    "privacy.ErasureLog": (_PROOF, {"person": Personal("proof of erasure", hashed=True)}),
 }  # fmt: skip
 
 # Reason → model → its columns.

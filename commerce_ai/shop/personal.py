@@ -36,6 +36,7 @@ class Keep(models.TextChoices):
     ERASED = "erased", _("until the person is erased")
     MONTHS = "months", _("as many months as the install keeps events")
     PROJECTED = "projected", _("until it is in the person's row, within seconds as a rule")
+    SWEPT = "swept", _("until the request is carried out and followed up, within the hour")
     DAY = "day", _("24 hours")
     WEEKS = "weeks", _("40 days")
     ALWAYS = "always", _("for good: it proves that the person was erased")

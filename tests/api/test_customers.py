@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from commerce_ai.api import keys
+from commerce_ai.privacy import requests
 from commerce_ai.shop import contact
 from commerce_ai.shop.models import Customer, Shop
 from tests.api.conftest import Call
@@ -62,8 +63,11 @@ def test_a_key_without_the_scope_sees_nobody(call: Call, shop: Shop, secret_key:
             assert "Ann" not in refused.content.decode()
 
 
-def test_a_deleted_customer_is_gone(call: Call, shop: Shop, secret_key: str) -> None:
+def test_a_deleted_customer_is_erased_and_does_not_come_back(call: Call, shop: Shop, secret_key: str) -> None:
     call("POST", "/api/v1/customers", secret_key, ANN)
-    assert call("DELETE", "/api/v1/customers/C-1", secret_key).status_code == 204
+    answer = call("DELETE", "/api/v1/customers/C-1", secret_key)
+    assert (answer.status_code, answer.json()["kind"], answer.json()["state"]) == (202, "erasure", "queued")
+    requests.work()
+    assert call("POST", "/api/v1/customers", secret_key, ANN).status_code == 400
     assert call("DELETE", "/api/v1/customers/C-1", secret_key).status_code == 404
     assert not Customer.objects.of(shop).exists()

@@ -24,6 +24,7 @@ from commerce_ai.api.schema import document
 from commerce_ai.api.scopes import PUBLISHABLE, SCOPES
 from commerce_ai.decisions.payload import Payload
 from commerce_ai.decisions.record import NewDecision, record
+from commerce_ai.privacy import requests
 from commerce_ai.shop.models import Customer, EventKey, Location, Order, OrderLine, Product, Revision, Shop, StockLevel
 from commerce_ai.shop.revision import refresher
 from tests.api.conftest import Call
@@ -54,7 +55,9 @@ def south(other_shop: Shop) -> dict[str, str]:
     assert record(decision).stored
     for plugin in registry.plugins():
         registry.switch(other_shop, plugin.slug, True)
+    asked = requests.ask(other_shop, "export", "s-customer")
     return {"product_id": "s-product", "customer_id": "s-customer", "decision_id": str(decision.decision_id),
+            "request_id": str(asked.pk),
             "products": "s-product", "customers": "s-customer", "orders": "s-order"}  # fmt: skip
 
 
