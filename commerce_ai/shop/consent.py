@@ -28,8 +28,8 @@ from commerce_ai.shop.purposes import Purpose, Silence, silences_of
 from commerce_ai.shop.revision import bump
 
 __all__ = [
-    "Answer", "Purpose", "Silence", "allows", "of", "record", "record_many", "refused_sql", "set_silences",
-    "silences_of", "spared_sql",
+    "Answer", "Purpose", "Silence", "allows", "of", "record", "record_many", "refused_sql", "rows_of",
+    "set_silences", "silences_of", "spared_sql",
 ]  # fmt: skip
 
 
@@ -130,6 +130,12 @@ def of(
     return answers
 
 
+def rows_of(shop: Shop | int, customer: Customer | int) -> dict[Purpose, Consent]:
+    """The rows that hold what a customer agrees to now, with their time, source and evidence."""
+    shop_id = _key(shop)
+    return {Purpose(each.purpose): each for each in _latest_rows(shop_id, _voices_of(shop_id, _key(customer)))}
+
+
 def refused_sql(purpose: Purpose) -> str:
     """Common table expressions, to stand after WITH: who refused `purpose` in the shop ``%(shop)s``, and who agreed.
 
@@ -203,8 +209,12 @@ _RECORD = """
 
 
 def _customers(shop_id: int, customer_id: int) -> dict[Purpose, bool | None]:
+    return _latest(shop_id, _voices_of(shop_id, customer_id))
+
+
+def _voices_of(shop_id: int, customer_id: int) -> Q:
     devices = Identity.objects.of(shop_id).filter(customer_id=customer_id, proven=True).values("anonymous_id")
-    return _latest(shop_id, Q(customer_id=customer_id) | Q(customer_id=None, anonymous_id__in=devices))
+    return Q(customer_id=customer_id) | Q(customer_id=None, anonymous_id__in=devices)
 
 
 def _visitors(shop_id: int, anonymous_id: str) -> dict[Purpose, bool | None]:
@@ -218,11 +228,13 @@ def _visitors(shop_id: int, anonymous_id: str) -> dict[Purpose, bool | None]:
 
 
 def _latest(shop_id: int, who: Q) -> dict[Purpose, bool | None]:
-    said = dict(
-        Consent.objects.of(shop_id).filter(who, purpose__in=Purpose.values)
-        .order_by("purpose", "-at", "granted").distinct("purpose").values_list("purpose", "granted")
-    )  # fmt: skip
+    said = dict(_latest_rows(shop_id, who).values_list("purpose", "granted"))
     return {each: said.get(each.value) for each in Purpose}
+
+
+def _latest_rows(shop_id: int, who: Q) -> Any:
+    rows = Consent.objects.of(shop_id).filter(who, purpose__in=Purpose.values)
+    return rows.order_by("purpose", "-at", "granted").distinct("purpose")
 
 
 def _stricter(one: dict[Purpose, bool | None], other: dict[Purpose, bool | None]) -> dict[Purpose, bool | None]:
