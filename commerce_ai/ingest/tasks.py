@@ -49,7 +49,7 @@ def project() -> int:
 def sweep() -> int:
     """What nobody was woken for; now and then the figures of orders that came by other doors, and what has had its
     time."""
-    from commerce_ai.ingest import metrics
+    from commerce_ai.ingest import addresses, metrics
     from commerce_ai.ingest import project as projection
 
     done = project()
@@ -59,6 +59,7 @@ def sweep() -> int:
         metrics.mend_orders()
     if _is_time("prune", 900):
         projection.prune()
+        addresses.truncate_stored()
         metrics.forget_visitors(timezone.now().date() - VISITORS_KEPT)
     return done
 

@@ -14,6 +14,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from commerce_ai.crypto import EncryptedTextField, encrypt
+from commerce_ai.ingest import addresses
 from commerce_ai.ingest.files import checks, countries, labels, references
 from commerce_ai.ingest.files.fields import Field
 from commerce_ai.ingest.files.loading import Loading
@@ -187,9 +188,12 @@ def _column_of(model: type[models.Model], name: str) -> str:
 
 
 def _seal(frame: pl.DataFrame, table: Table, fields: Iterable[Field], loading: Loading) -> pl.DataFrame:
-    """Encrypt what may not be stored in clear, and hash what is joined on."""
+    """Encrypt what may not be stored in clear, hash what is joined on, cut addresses to their networks."""
     columns = {each.column: each for each in table.model._meta.concrete_fields}
     for field in fields:
+        if field.kind == "ip":
+            stored = [addresses.as_stored(loading.shop.pk, each) for each in frame[field.column]]
+            frame = frame.with_columns(pl.Series(field.column, stored, dtype=pl.String))
         if field.kind != "secret":
             continue
         texts = frame[field.column].fill_null("")
