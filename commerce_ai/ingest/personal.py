@@ -10,6 +10,7 @@ What is worth keeping of a customer comes out as a `Contact`, to be stored encry
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -86,6 +87,12 @@ def clean_text(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
+def clean_known(text: str) -> str:
+    """`clean_text` of what comes again and again, as a browser's name: remembered."""
+    return clean_text(text)
+
+
 def clean(value: Any) -> Any:
     """Any JSON value without anything personal."""
     return _clean(value, _anywhere, DEEPEST)
@@ -116,6 +123,7 @@ class _Names:
     def __init__(self, telling: frozenset[str]) -> None:
         self._telling = telling
         self.verdicts: dict[str, bool] = {}
+        self.harmless: set[tuple[str, ...]] = set()  # keys of whole objects, in their order
 
     def tell(self, key: str) -> bool:
         verdict = self.verdicts.get(key)
@@ -127,6 +135,14 @@ class _Names:
                 self.verdicts[key] = verdict
         return verdict
 
+    def remember(self, keys: tuple[str, ...]) -> None:
+        """That none of the keys of an object tells of a person."""
+        if keys in self.harmless or len(keys) > 64 or any(len(key) > 64 for key in keys):
+            return
+        if len(self.harmless) >= self.MOST:
+            self.harmless.clear()
+        self.harmless.add(keys)
+
 
 _anywhere, _among_traits = _Names(_ANYWHERE), _Names(_AMONG_TRAITS)
 _WORD = re.compile(r"[^a-z0-9]+")
@@ -134,6 +150,11 @@ _WORD = re.compile(r"[^a-z0-9]+")
 
 def _normal(key: str) -> str:
     """``First-Name``, ``first_name`` and ``firstName`` are one name."""
+    return _normal_known(key) if len(key) <= 64 else _WORD.sub("", key.lower())
+
+
+@lru_cache(maxsize=_Names.MOST)
+def _normal_known(key: str) -> str:
     return _WORD.sub("", key.lower())
 
 
@@ -178,20 +199,25 @@ _DASHES = bytes.maketrans(b"-", b".")
 
 def _encode_clean(value: dict[str, Any], names: _Names) -> bytes:
     # Nearly all that comes is clean: then it is encoded once, and only the bytes are looked at.
-    if not _has_telling_name(value, names):
-        raw = _encode(value)
-        if not _may_have_shape(raw):
+    raw = _encode(value)
+    # The same few sets of keys come again and again: of a flat object nothing else is to be asked.
+    is_flat = raw.find(b"{", 1) < 0 and b"[" not in raw
+    is_harmless = (is_flat and tuple(value) in names.harmless) or not _has_telling_name(value, names)
+    if is_harmless:
+        if is_flat:
+            names.remember(tuple(value))
+        if not may_have_shape(raw):
             return raw
     return _encode(_clean(value, names, DEEPEST))
 
 
-def _may_have_shape(raw: bytes) -> bool:
+def may_have_shape(raw: bytes) -> bool:
     """A cheap look at JSON: False only if none of the shapes can be in it."""
-    if b'"00' in raw or b" 00" in raw or raw.translate(None, _HARMLESS):
-        return True
     # Without its digits an address of the internet or a phone number is a row of dots, colons or dashes.
     rest = raw.translate(_DASHES, _HEX_DIGITS)
-    return b".." in rest or b"::" in rest
+    if b".." in rest or b"::" in rest or rest.translate(None, _HARMLESS):
+        return True
+    return b"00" in raw and (b'"00' in raw or b" 00" in raw)
 
 
 def _clean(value: Any, names: _Names, depth: int) -> Any:
@@ -201,7 +227,11 @@ def _clean(value: Any, names: _Names, depth: int) -> Any:
         if depth <= 0:
             return {}
         return {
-            key: _clean(each, _among_traits if _normal(key) in _PEOPLE else names, depth - 1)
+            key: each
+            if (kind := type(each)) is int or kind is float or each is None
+            else clean_text(each)
+            if kind is str
+            else _clean(each, _among_traits if _normal(key) in _PEOPLE else names, depth - 1)
             for key, each in value.items()
             if not names.tell(key)
         }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
+import os
 import random
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commerce_ai.ingest import benchmarks as ingest
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 ROUNDS, WARM_UPS = 5, 1
 IDENTIFIES, ORDERS = 0.05, 0.01  # of all calls; both say e-mail, name and more
 MOST_COST = 0.10
+_EVENTS = ingest.CLIENTS * (ingest.WARM_UP + ingest.BATCHES) * ingest.BATCH
 
 
 # --- ingest-cost ------------------------------------------------------------------------------------------
@@ -48,21 +53,55 @@ _MIXES = {
 
 def _compare(bench: Bench, mix: str) -> None:
     rates: dict[str, list[float]] = {"on": [], "off": []}
+    works: dict[str, list[float]] = {"on": [], "off": []}
     with ingest._house() as house, _without_privacy(house) as open_port:
-        ports = {"on": house.port, "off": open_port}
+        ports, pids = {"on": house.port, "off": open_port.port}, {"on": house.web.pid, "off": open_port.pid}
         for turn in range(WARM_UPS + ROUNDS * bench.seeds):
             for name in ("on", "off") if turn % 2 else ("off", "on"):
+                before = _cpu_s(pids[name])
                 rate = ingest._race(_client, (ports[name], house.key, mix, name), turn)
                 if turn >= WARM_UPS:
                     rates[name].append(rate)
-                    bench.row(f"{mix}, {name}", {"events/s": rate}, turn=turn)
+                    works[name].append((_cpu_s(pids[name]) - before) * 1e6 / _EVENTS)
+                    bench.row(f"{mix}, {name}", {"events/s": rate, "web CPU µs/event": works[name][-1]}, turn=turn)
     on, off = (statistics.median(rates[name]) for name in ("on", "off"))
-    bench.row(f"{mix}, cost", {"on events/s": on, "off events/s": off, "cost": off / on - 1, "at most": MOST_COST})
+    work_on, work_off = (statistics.median(works[name]) for name in ("on", "off"))
+    figures = {
+        "on events/s": on, "off events/s": off, "cost in time": off / on - 1,
+        "on web CPU µs/event": work_on, "off web CPU µs/event": work_off, "cost in web CPU": work_on / work_off - 1,
+        "at most": MOST_COST,
+    }  # fmt: skip
+    bench.row(f"{mix}, cost", figures)
+
+
+class _Web(NamedTuple):
+    port: int
+    pid: int
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a process and its children so far. What neighbours on the machine do is not in it."""
+    seconds, tick = 0.0, os.sysconf("SC_CLK_TCK")
+    for each in (pid, *_children(pid)):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / tick
+    return seconds
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found + [below for each in found for below in _children(each)]
 
 
 @contextmanager
-def _without_privacy(house: Any) -> Iterator[int]:
-    """A second web process of the same house that neither cuts nor encrypts; its port."""
+def _without_privacy(house: Any) -> Iterator[_Web]:
+    """A second web process of the same house that neither cuts nor encrypts."""
     from commerce_ai.supervisor import commands
 
     with socket.socket() as probe:
@@ -80,7 +119,7 @@ def _without_privacy(house: Any) -> Iterator[int]:
             if time.monotonic() > deadline:
                 raise RuntimeError("the web process without privacy does not answer")
             time.sleep(0.1)
-        yield port
+        yield _Web(port, web.pid)
     finally:
         web.terminate()
         web.wait(timeout=20)
@@ -145,3 +184,136 @@ def _context(draw: random.Random) -> dict[str, Any]:
         "campaign": {"source": "newsletter", "medium": "email", "name": f"week-{draw.randrange(52)}"},
         "userAgent": _AGENT % draw.randrange(90, 140),
     }  # fmt: skip
+
+
+# --- rotation ---------------------------------------------------------------------------------------------
+
+ROWS, WRITERS, READERS = 100_000, 2, 2
+ROWS_A_WRITE = 50
+KILLED_AFTER_ROWS = 20_000
+
+
+def rotation(bench: Bench) -> None:
+    """A new key and 100,000 customers under it, while others write and read them over REST; killed once on the way."""
+    bench.note(
+        f"{ROWS:,} customers with e-mail, phone, name and address; {WRITERS} processes upsert {ROWS_A_WRITE} of them a "
+        f"request, {READERS} read single ones, over HTTP from a web process as `manage.py up` starts it, from before "
+        f"`manage.py privacy rotate` to after it; the command is killed (SIGKILL) once and started again"
+    )
+    with ingest._house() as house:
+        house._python(_CUSTOMERS)
+        stop, counts = multiprocessing.get_context("spawn").Event(), multiprocessing.get_context("spawn").Queue()
+        alone = _rotate(house, bench, "alone")
+        processes = [
+            multiprocessing.get_context("spawn").Process(target=work, args=(house.port, house.key, seed, stop, counts))
+            for seed, work in enumerate([_write_customers] * WRITERS + [_read_customers] * READERS)
+        ]
+        for process in processes:
+            process.start()
+        try:
+            time.sleep(3)
+            started = time.monotonic()
+            rows_before_death = _rotate_and_kill(house)
+            loaded = _rotate(house, bench, "under load, after the kill")
+            took = time.monotonic() - started
+            time.sleep(2)
+        finally:
+            stop.set()
+            done = [counts.get(timeout=60) for _process in processes]
+            for process in processes:
+                process.join(timeout=60)
+        usage = json.loads(house._python(_USAGE))
+        bench.row("alone", {"rows/s": ROWS / alone, "rows": ROWS}, seconds=alone)
+        figures = {
+            "rows/s": ROWS / took, "rows": ROWS, "rows before the kill": rows_before_death,
+            "rows left under older keys": sum(sum(tables.values()) for key, tables in usage.items() if key != "k3"),
+            "rows under k3": sum(usage["k3"].values()),
+            "writes": sum(each["writes"] for each in done), "reads": sum(each["reads"] for each in done),
+            "errors": sum(each["errors"] for each in done),
+        }  # fmt: skip
+        bench.row("under load", figures, seconds=took, resumed_s=round(loaded, 2))
+        bench.note(f"by process: {done}")
+
+
+def _rotate(house: Any, bench: Bench, name: str) -> float:
+    started = time.monotonic()
+    with _command(house) as command:
+        for line in command.stdout or ():
+            bench.say(f"  {name}: {line.strip()}")
+    if command.returncode:
+        raise RuntimeError("the rotation failed")
+    return time.monotonic() - started
+
+
+def _rotate_and_kill(house: Any) -> int:
+    with _command(house, "--batch", "500") as command:
+        while True:
+            used = json.loads(house._python(_USAGE))
+            rows = sum(used.get("k3", {}).values())
+            if rows >= KILLED_AFTER_ROWS or command.poll() is not None:
+                command.kill()
+                return rows
+
+
+def _command(house: Any, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "privacy", "rotate", *options], env=house.environment, cwd=ingest.ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def _write_customers(port: int, key: str, seed: int, stop: Any, counts: Any) -> None:
+    draw, done = random.Random(seed), {"writes": 0, "reads": 0, "errors": 0}  # noqa: S311
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    while not stop.is_set():
+        rows = [_customer(number, draw.randrange(10)) for number in sorted(draw.sample(range(ROWS), ROWS_A_WRITE))]
+        status, answer = _ask(connection, key, "POST", "/api/v1/customers/bulk", {"rows": rows})
+        done["writes"] += 1
+        done["errors"] += status != 200 or answer["failed"] != 0
+    counts.put(done)
+
+
+def _read_customers(port: int, key: str, seed: int, stop: Any, counts: Any) -> None:
+    draw, done = random.Random(seed), {"writes": 0, "reads": 0, "errors": 0}  # noqa: S311
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    while not stop.is_set():
+        number = draw.randrange(ROWS)
+        status, answer = _ask(connection, key, "GET", f"/api/v1/customers/c{number}")
+        done["reads"] += 1
+        done["errors"] += status != 200 or answer["email"] != f"customer.{number}@mail.example"
+    counts.put(done)
+
+
+def _ask(connection: Any, key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    try:
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    except (OSError, ValueError):
+        connection.close()
+        return 0, {}
+
+
+def _customer(number: int, version: int) -> dict[str, Any]:
+    return {
+        "external_id": f"c{number}", "email": f"customer.{number}@mail.example", "phone": f"+49170{version}{number:07}",
+        "name": f"Ada {number}", "address": f"Main Street {number}, Berlin",
+    }  # fmt: skip
+
+
+_CUSTOMERS = """
+from commerce_ai.privacy.bench_keys import ROWS, _customer
+from commerce_ai.shop import bulk
+from commerce_ai.shop.models import Customer, Shop
+shop = Shop.objects.get()
+names = list(_customer(0, 0))
+bulk.upsert(
+    Customer, ["shop", *names], ((shop.pk, *_customer(n, 0).values()) for n in range(ROWS)), key=("shop", "external_id")
+)
+"""
+_USAGE = """
+import json
+from commerce_ai.privacy import keys
+print(json.dumps(keys.usage()))
+"""

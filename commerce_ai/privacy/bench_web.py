@@ -26,7 +26,8 @@ def _let_everything_through() -> None:
         return value
 
     personal.encode_properties = personal.encode_traits = encode
-    personal.clean_text = personal.clean = keep
+    personal.clean_text = personal.clean = personal.clean_known = keep  # type: ignore[assignment]
+    personal.may_have_shape = lambda raw: False
     personal.contact_of = lambda said: None  # type: ignore[assignment,return-value]
 
 
