@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Plugin, Slot
+from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from commerce_ai.shop.models import Shop
 
 
 class FraudPlugin(Plugin):
@@ -27,3 +34,24 @@ class FraudPlugin(Plugin):
             doc="The probability that a payment is fraud.",
         ),
     )
+    learners = ("learner.TreesLearner",)
+    schedules = (
+        Schedule(
+            "retrain",
+            "commerce_ai.learning.runs.retrain_plugin",
+            _("Retrain every night"),
+            at="02:50",
+            arguments={"plugin": "fraud"},
+        ),
+    )
+    pages = (Page("board/", "plugins.fraud.admin.board", _("Fraud")),)
+
+    def cards(self, request: HttpRequest, shop: Shop) -> list[Card]:
+        from plugins.fraud import admin
+
+        return admin.cards(shop)
+
+    def health(self, shop: Shop) -> list[Health]:
+        from plugins.fraud import admin
+
+        return admin.findings(shop)

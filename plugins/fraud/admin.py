@@ -1,0 +1,283 @@
+"""The board: what was allowed, reviewed and blocked, what waits for people, their verdicts; and the cases' pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, DateTimeField, F, Func, Q, QuerySet, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import TruncDate
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from commerce_ai import registry
+from commerce_ai.console.charts import Chart, Series
+from commerce_ai.console.filters import during
+from commerce_ai.console.money import money
+from commerce_ai.console.pages import page, url_of
+from commerce_ai.console.scope import may, scope_of
+from commerce_ai.console.shop_admin import ShopInline, ShownAdmin
+from commerce_ai.decisions import payload
+from commerce_ai.decisions.models import Decision
+from commerce_ai.decisions.record import NewDecision, record
+from commerce_ai.ids import uuid7_floor
+from commerce_ai.learning import runs
+from commerce_ai.learning.live import live
+from commerce_ai.learning.models import Run
+from commerce_ai.plugin import Card, Health
+from commerce_ai.shop.models import Shop
+from plugins.fraud.forms import SLOT
+from plugins.fraud.models import AlreadyDecided, Case, CaseStep
+
+PLUGIN = "fraud"
+DAYS = 30
+LISTED = 50
+MANY_FALLBACKS = 0.2
+
+
+@page(template="fraud/board.html")
+def board(request: Any) -> dict[str, Any] | HttpResponse:
+    """Figures, answers a day, open cases by what they may cost; verdicts one by one or many at once."""
+    if request.method == "POST":
+        return _act(request)
+    shop = request.shop
+    return {
+        "cards": cards(shop),
+        "chart": chart_of(shop),
+        "cases": [_line(shop, each) for each in queue(shop)[:LISTED]],
+        "open": queue(shop).count(),
+        "all_cases": reverse("admin:fraud_case_changelist"),
+        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "may_change": may(request, "operator"),
+    }
+
+
+def queue(shop: Shop) -> QuerySet[Any]:
+    """Open cases: those that a customer wants a person for first, then by what they may cost."""
+    return Case.objects.of(shop).filter(state=Case.State.OPEN).order_by("-human_requested", "-expected_loss", "pk")
+
+
+def cards(shop: Shop) -> list[Card]:
+    """Answers of the last 24 hours, what waits for a person, and how good the live version is."""
+    by_action, _by_rules = answers(shop, timedelta(hours=24))
+    total = sum(by_action.values())
+    address = url_of(PLUGIN, "board/")
+    words = {"blocked": by_action.get("block", 0), "reviewed": by_action.get("review", 0)}
+    waiting = queue(shop).aggregate(cases=Count("id"), loss=Sum("expected_loss"), asked=Count("id", _ASKED))
+    detail = say("%(loss)s at stake") % {"loss": money(waiting["loss"] or 0, shop.currency)}
+    if waiting["asked"]:
+        detail += " · " + say("%(asked)d wait for a person's word") % waiting
+    best = next(iter(live(shop.pk, SLOT)), None)
+    figure = best.metrics.get(best.learner.metric.name) if best else None
+    return [
+        Card(
+            _("Payments scored, last 24 hours"),
+            f"{total:,}",
+            say("%(blocked)d blocked, %(reviewed)d for review") % words if total else "",
+            address,
+        ),
+        Card(_("Open fraud cases"), f"{waiting['cases']:,}", detail, address, "bad" if _late(shop) else ""),
+        Card(
+            _("Live fraud model"),
+            "–" if figure is None else f"{figure:.3f}",
+            f"{best.learner.metric.name} · {best.learner.name}" if best else _("None is live: rules alone decide."),
+            address,
+            "good" if best else "warn",
+        ),
+    ]
+
+
+def findings(shop: Shop) -> list[Health]:
+    """What the core can't know: the emergency switch, requests for a person that are late, many fallbacks."""
+    address = url_of(PLUGIN, "board/")
+    found = []
+    if registry.settings_for(shop.pk, PLUGIN).rules_only:
+        found.append(Health("warn", _("Rules alone decide: the emergency switch is on."), address))
+    if late := _late(shop):
+        words = ngettext(
+            "%(n)d customer waits for a person's verdict beyond the deadline.",
+            "%(n)d customers wait for a person's verdict beyond the deadline.",
+            late,
+        )
+        found.append(Health("bad", words % {"n": late}, address))
+    by_action, fallbacks = answers(shop, timedelta(hours=24))
+    total = sum(by_action.values())
+    if total and fallbacks / total > MANY_FALLBACKS and live(shop.pk, SLOT):
+        words = say("%(share).0f %% of the last day's answers came from rules.") % {"share": 100 * fallbacks / total}
+        found.append(Health("warn", words, address))
+    return found
+
+
+def answers(shop: Shop, span: timedelta) -> tuple[dict[str, int], int]:
+    """Scores of the last `span` by action, and how many of them were fallbacks."""
+    rows = _scores(shop, span).values("action").annotate(n=Count("id"), fallbacks=Count("id", filter=_FALLBACK))
+    found = list(rows)
+    return {row["action"]: row["n"] for row in found}, sum(row["fallbacks"] for row in found)
+
+
+def chart_of(shop: Shop) -> Chart:
+    """Answers a day, and on the right how many payments people found to be fraud."""
+    today = timezone.now().astimezone(shop.tz).date()
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    made = Func(F("id"), function="uuid_extract_timestamp", output_field=DateTimeField())
+    rows = _scores(shop, timedelta(days=DAYS)).annotate(day=TruncDate(made, tzinfo=shop.tz))
+    counted: dict[tuple[date, str], int] = {
+        (row["day"], row["action"]): row["n"] for row in rows.values("day", "action").annotate(n=Count("id"))
+    }
+    caught = dict(
+        Case.objects.of(shop)
+        .filter(state=Case.State.CONFIRMED, decided_at__gte=timezone.now() - timedelta(days=DAYS))
+        .annotate(day=TruncDate("decided_at", tzinfo=shop.tz))
+        .values_list("day")
+        .annotate(n=Count("id"))
+    )
+    series = [
+        Series(title, [counted.get((day, action), 0) for day in days], kind="bar")
+        for action, title in (("allow", _("allowed")), ("review", _("for review")), ("block", _("blocked")))
+    ]
+    series.append(Series(_("fraud found"), [caught.get(day, 0) for day in days], kind="line", axis="right"))
+    empty = not counted and not caught
+    return Chart(
+        _("Payments a day, and fraud found"),
+        [day.isoformat() for day in days],
+        [] if empty else series,
+        kind="bar",
+        stacked=True,
+        empty=_("No payment was scored yet. Send one to POST /api/v1/fraud/score with a secret key."),
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One open case in the list."""
+
+    case: Case
+    why: str
+    loss: str
+    amount: str
+    late: bool
+    url: str
+
+
+def decide(cases: list[Any], fraud: bool, by: Any) -> tuple[int, int]:
+    """A person's verdict on each case: label, step and a durable decision. How many were decided, and had been."""
+    done = 0
+    for case in cases:
+        try:
+            case.decide(fraud, by)
+        except AlreadyDecided:
+            continue
+        done += 1
+        value = {"verdict": case.state, "case": case.pk, "human_requested": case.human_requested}
+        record(
+            NewDecision(
+                shop_id=case.shop_id,
+                plugin=PLUGIN,
+                kind="verdict",
+                subject=f"payment:{case.payment_external_id}",
+                payload=payload.Payload(value=value, context={"by_person": True}),
+                reasons=["verdict"],
+            ),
+            durable=True,
+        )
+    return done, len(cases) - done
+
+
+class StepInline(ShopInline):
+    model = CaseStep
+    writer = remover = None
+    fields = ("kind", "said", "by", "at")
+    readonly_fields = fields
+    ordering = ("at", "pk")
+
+
+@admin.register(Case)
+class CaseAdmin(ShownAdmin):
+    """Cases with what happened to them. Verdicts are actions, one at a time or many at once."""
+
+    list_display = (
+        "payment_external_id", "state", "action", "score", "amount", "currency", "expected_loss", "human_requested",
+        "deadline", "opened_at",
+    )  # fmt: skip
+    list_filter = ("state", "action", "human_requested", during("opened_at"))
+    search_fields = ("payment_external_id__startswith", "order_external_id__startswith")
+    ordering = ("-human_requested", "-expected_loss", "pk")
+    inlines = (StepInline,)
+    actions = ("confirm", "clear")
+    next_step = _("No cases yet. They open when a payment is sent to review or blocked.")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return scope_of(request).may("operator")
+
+    @admin.action(description=_("It was fraud"), permissions=["decide"])
+    def confirm(self, request: HttpRequest, queryset: Any) -> None:
+        _say(request, *decide(list(queryset), True, request.user))
+
+    @admin.action(description=_("It was not fraud"), permissions=["decide"])
+    def clear(self, request: HttpRequest, queryset: Any) -> None:
+        _say(request, *decide(list(queryset), False, request.user))
+
+
+_ASKED = Q(human_requested=True)
+_FALLBACK = Q(flags__contains=["fallback"])
+
+
+def _act(request: HttpRequest) -> HttpResponse:
+    if not may(request, "operator"):
+        raise PermissionDenied
+    shop = request.shop  # type: ignore[attr-defined]
+    action = request.POST.get("action")
+    if action == "retrain":
+        queued = runs.retrain_plugin(shop.pk, PLUGIN)
+        if queued:
+            messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
+        else:
+            messages.info(request, say("Trainings are under way already."))
+    elif action in ("confirm", "clear"):
+        chosen = [int(each) for each in request.POST.getlist("case") if each.isdecimal() and len(each) < 19]
+        cases = list(Case.objects.of(shop).filter(pk__in=chosen).order_by("pk"))
+        if cases:
+            _say(request, *decide(cases, action == "confirm", request.user))
+        else:
+            messages.warning(request, say("Choose at least one case."))
+    return HttpResponseRedirect(url_of(PLUGIN, "board/"))
+
+
+def _say(request: HttpRequest, done: int, before: int) -> None:
+    if done:
+        words = ngettext("%(n)d verdict is kept; the next training learns from it.",
+                         "%(n)d verdicts are kept; the next training learns from them.", done)  # fmt: skip
+        messages.success(request, words % {"n": done})
+    if before:
+        words = ngettext("%(n)d case was decided before.", "%(n)d cases were decided before.", before)
+        messages.info(request, words % {"n": before})
+
+
+def _scores(shop: Shop, span: timedelta) -> QuerySet[Any]:
+    rows = Decision.objects.of(shop).filter(plugin=PLUGIN, id__gte=uuid7_floor(timezone.now() - span), kind="score")
+    return rows.annotate(action=KT("payload__value__action"))
+
+
+def _late(shop: Shop) -> int:
+    return queue(shop).filter(human_requested=True, deadline__lt=timezone.now()).count()
+
+
+def _line(shop: Shop, case: Case) -> Line:
+    why = " ".join(str(each.get("text", "")) for each in case.reasons or [])
+    late = bool(case.deadline and case.deadline < timezone.now())
+    return Line(
+        case,
+        why,
+        money(case.expected_loss, shop.currency),
+        money(case.amount, case.currency),
+        late,
+        reverse("admin:fraud_case_change", args=[case.pk]),
+    )
