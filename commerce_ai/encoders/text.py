@@ -22,6 +22,7 @@ Vectors = npt.NDArray[np.float32]
 
 MODEL, TOKENIZER, ABOUT = "encoder.onnx", "tokenizer.json", "encoder.json"
 FILES = (MODEL, TOKENIZER, ABOUT)
+UNKNOWN = ("[UNK]", "<unk>")
 REMEMBERED = 60_000  # texts whose vectors one encoder keeps where it is told to: 92 MB at 384 numbers
 
 
@@ -90,6 +91,14 @@ class TextEncoder:
                 rows = order[first : first + batch]
                 made[[start + row for row in rows]] = self._run([tokens[row] for row in rows])
         return made
+
+    def unknown_share(self, texts: Sequence[str]) -> float:
+        """The share of tokens that the encoder does not know: near 0 in its own languages, high in foreign ones."""
+        unknown = next((self._tokenizer.token_to_id(each) for each in UNKNOWN if self._tokenizer.token_to_id(each)), -1)
+        ids = [
+            token for each in self._tokenizer.encode_batch(list(texts), add_special_tokens=False) for token in each.ids
+        ]
+        return ids.count(unknown) / max(len(ids), 1)
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Vectors:
         longest = max(map(len, tokens))

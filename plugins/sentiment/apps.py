@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Plugin, Slot
+from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from commerce_ai.shop.models import Shop
 
 
 class SentimentPlugin(Plugin):
@@ -25,3 +33,25 @@ class SentimentPlugin(Plugin):
             doc="How a text feels about what it speaks of.",
         ),
     )
+    learners = ("learner.SentimentLearner",)
+    schedules = (
+        Schedule(
+            "retrain",
+            "commerce_ai.learning.runs.retrain_plugin",
+            _("Retrain every night"),
+            at="03:00",
+            arguments={"plugin": "sentiment"},
+        ),
+        Schedule("read", "plugins.sentiment.tasks.read_new", _("Read new texts"), every=timedelta(hours=1)),
+    )
+    pages = (Page("board/", "plugins.sentiment.admin.board", _("Sentiment")),)
+
+    def cards(self, request: HttpRequest, shop: Shop) -> list[Card]:
+        from plugins.sentiment import admin
+
+        return admin.cards(shop)
+
+    def health(self, shop: Shop) -> list[Health]:
+        from plugins.sentiment import admin
+
+        return admin.findings(shop)
