@@ -51,6 +51,7 @@ INTAKE = (
 LEARNING = (
     ("learning.run", "play_circle"), ("learning.version", "deployed_code"), ("decisions.decision", "fork_right"),
 )  # fmt: skip
+PRIVACY = (("privacy.privacyrequest", "contract_delete"), ("privacy.erasurelog", "person_off"))
 ACCESS = (
     ("api.apikey", "key"), ("api.signingsecret", "signature"), ("commerce_ai.schedulestate", "schedule"),
     ("shop.shopmember", "badge"), ("shop.shop", "storefront"), ("auth.user", "manage_accounts"),
@@ -91,11 +92,12 @@ def environment(request: HttpRequest) -> list[Any] | None:
 
 
 def _privacy(request: HttpRequest) -> list[dict[str, Any]]:
-    """The register of personal data, for owners."""
+    """The register of personal data, and what was asked for people, for owners."""
     if not may(request, "owner"):
         return []
     there = reverse("console:privacy")
-    return [_item(_("Personal data"), "shield_person", there, active=request.path == there)]
+    register = _item(_("Personal data"), "shield_person", there, active=request.path == there)
+    return [register, *_tables(request, PRIVACY)]
 
 
 def _of_plugin(request: HttpRequest, plugin: Plugin) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from commerce_ai.decisions.models import Decision
 from commerce_ai.ids import uuid7
 from commerce_ai.ingest.models import CleaningReport, FileLoad, IngestBatch, QuarantineRow
 from commerce_ai.learning.models import ArtifactFile, Run, RunLog, RunPoint, Version
+from commerce_ai.privacy import requests
+from commerce_ai.privacy.models import ErasureLog
 from commerce_ai.shop.models import Shop
 from tests import factories
 
@@ -38,6 +40,8 @@ def fill(shop: Shop) -> None:
     )
     make_quarantined(shop, load)
     create_key(shop, "storefront", "publishable")
+    requests.ask(shop, "export", "somebody")
+    ErasureLog.objects.create(shop=shop, person=b"x" * 32, done_at=NOW)
     new_signing_secret(shop)
     registry.switch(shop, "recommendation", on=True)
 

@@ -7,6 +7,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import authenticate, get_user_model
 from django.urls import reverse
 
+from commerce_ai.api.keys import create_key
+from commerce_ai.privacy import requests
+from commerce_ai.privacy.models import ErasureLog, PrivacyRequest
 from commerce_ai.shop.models import Customer, ShopMember
 from tests.factories import CustomerFactory, OrderFactory, ShopMemberFactory, UserFactory
 
@@ -63,6 +66,44 @@ def test_an_analyst_does_not_look(sign_in, shop):
     assert (
         sign_in("analyst").post(reverse("admin:shop_customer_contact", args=[customer_of(shop).pk])).status_code == 403
     )
+
+
+def test_an_owner_exports_a_customer_and_takes_the_file_away(owner, sign_in, shop, other):
+    customer = customer_of(shop)
+    page = reverse("admin:shop_customer_privacy", args=[customer.pk])
+    assert page in owner.get(reverse("admin:shop_customer_change", args=[customer.pk])).content.decode()
+    assert owner.get(page).status_code == 200
+    there = owner.post(page, {"action": "export"})["Location"]
+    assert requests.work() == 1
+    [asked] = PrivacyRequest.objects.of(shop)
+    file = reverse("admin:privacy_privacyrequest_file", args=[asked.pk])
+    assert (asked.by, asked.state) == (owner.user, "done") and file in owner.get(there).content.decode()
+    taken = owner.get(file)
+    assert b"ada@example.org" in b"".join(taken.streaming_content) and "no-store" in taken["Cache-Control"]
+    assert LogEntry.objects.get(object_id=asked.pk).get_change_message() == "Took the export away."
+    for role in ("operator", "analyst"):
+        browser = sign_in(role)
+        assert {browser.get(each).status_code for each in (page, file, there)} == {403}
+        assert page not in browser.get(reverse("admin:shop_customer_change", args=[customer.pk])).content.decode()
+    _key, text = create_key(shop, "server", "secret")
+    asked_by_key = requests.ask(shop, "export", customer.external_id, api_key_id=_key.pk)
+    requests.work()
+    assert owner.get(reverse("admin:privacy_privacyrequest_file", args=[asked_by_key.pk])).status_code == 404
+
+
+def test_erasing_asks_twice_and_the_person_is_not_typed_in_again(owner, shop):
+    customer = customer_of(shop)
+    page = reverse("admin:shop_customer_privacy", args=[customer.pk])
+    assert owner.post(page, {"action": "erasure", "confirm": "other"}).status_code == 200
+    assert requests.work() == 0
+    assert owner.post(page, {"action": "erasure", "confirm": customer.external_id}).status_code == 302
+    assert requests.work() == 1 and not Customer.objects.of(shop).exists()
+    assert ErasureLog.objects.of(shop).get().by == owner.user
+    assert owner.get(reverse("admin:privacy_erasurelog_changelist")).status_code == 200
+    sent = {"external_id": customer.external_id, "attributes": "{}", "created_at_0": "2026-01-01",
+            "created_at_1": "10:00"}  # fmt: skip
+    again = owner.post(reverse("admin:shop_customer_add"), sent)
+    assert again.context["adminform"].form.errors["external_id"] == ["This person was erased."]
 
 
 def test_customers_are_found_by_address_and_number(owner, shop):

@@ -9,6 +9,7 @@ from commerce_ai.console.admin import (  # noqa: F401
     keys,
     learning,
     people,
+    privacy,
     published,
     schedules,
     stock,

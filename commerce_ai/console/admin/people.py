@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.console.filters import during
-from commerce_ai.console.shop_admin import ShopAdmin, ShopInline, ShownAdmin
-from commerce_ai.shop import contact
+from commerce_ai.console.pages import render
+from commerce_ai.console.scope import may, shop_of
+from commerce_ai.console.shop_admin import ShopAdmin, ShopForm, ShopInline, ShownAdmin
+from commerce_ai.privacy import requests
+from commerce_ai.shop import contact, tombstones
 from commerce_ai.shop.models import Consent, Customer, Identity, SocialTie
 
 
@@ -21,6 +25,14 @@ class IdentityInline(ShopInline):
     fields = ("anonymous_id", "proven", "at")
     verbose_name_plural = _("visits tied to this customer")
     per_page = 20
+
+
+class CustomerForm(ShopForm):
+    def clean_external_id(self) -> str:
+        given = self.cleaned_data["external_id"]
+        if given != self.instance.external_id and tombstones.erased(self.instance.shop_id, [given]):
+            raise forms.ValidationError(_("This person was erased."))
+        return given
 
 
 @admin.register(Customer)
@@ -33,6 +45,8 @@ class CustomerAdmin(ShopAdmin):
     search_help_text = _("Begin of the external id, or a whole e-mail address or phone number.")
     ordering = ("-id",)
     inlines = (IdentityInline,)
+    form = CustomerForm
+    remover = None  # a person is erased, not deleted: in every table, and for good
     change_form_outer_before_template = "console/customer_contact.html"
     next_step = _("No customers yet. They come with orders and identify calls, or from a file:")
 
@@ -44,8 +58,36 @@ class CustomerAdmin(ShopAdmin):
         return super().get_search_results(request, queryset, search_term)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.reveal)
-        return [path("<int:object_id>/contact/", view, name="shop_customer_contact"), *super().get_urls()]
+        guard = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/contact/", guard(self.reveal), name="shop_customer_contact"),
+            path("<int:object_id>/privacy/", guard(self.privacy_view), name="shop_customer_privacy"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        shown = {**(extra_context or {}), "may_erase": may(request, "owner")}
+        return super().change_view(request, object_id, form_url, shown)
+
+    def privacy_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Asks on GET which way out, queues it on POST. For owners."""
+        customer = self.get_object(request, str(object_id))
+        if customer is None:
+            raise Http404
+        if not may(request, "owner"):
+            raise PermissionDenied
+        back, error = reverse("admin:shop_customer_change", args=[customer.pk]), ""
+        if request.method == "POST":
+            action = request.POST.get("action")
+            if action == "export" or (action == "erasure" and request.POST.get("confirm") == customer.external_id):
+                requests.ask(shop_of(request), action, customer.external_id, by=request.user, reason="console")
+                messages.success(request, _("It is queued, and done within the hour; this list says how far it is."))
+                return HttpResponseRedirect(reverse("admin:privacy_privacyrequest_changelist"))
+            error = _("That is not the customer's id. Nothing was erased.")
+        context = {"title": _("Export or erase"), "opts": self.opts, "original": customer, "back": back, "error": error}
+        return render(request, "console/customer_privacy.html", context)
 
     def reveal(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """The contact data in the open, once; the customer's history says who looked."""

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from commerce_ai.console.views.runs import in_short, may_train, metric_of, metrics_table
 from commerce_ai.learning.models import Version
 from commerce_ai.learning.versions import live_row
+from commerce_ai.privacy import retrain
 
 
 def context(request: HttpRequest, version: Version) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def context(request: HttpRequest, version: Version) -> dict[str, Any]:
         "title": str(version), "version": version, "metric": metric_of(version.learner),
         "metrics": metrics_table(version),
         "files": list(version.files.order_by("path")), "may_train": may_train(request), "now_live": live,
-        "chosen": verdict.get("chosen") or {}, "notes": verdict.get("notes") or (), "verdict": verdict,
+        "chosen": verdict.get("chosen") or {}, "notes": _notes(version, verdict), "verdict": verdict,
         "may_promote": version.state != Version.State.LIVE and bool(version.manifest) and _known(version),
         "may_roll_back": version.state == Version.State.LIVE and version.replaced_id is not None,
     }  # fmt: skip
@@ -47,6 +48,11 @@ def roll_back(version: Version) -> dict[str, Any]:
         "words": _("%(before)s answers again within two seconds; %(version)s retires.")
                  % {"before": back, "version": version},
     }  # fmt: skip
+
+
+def _notes(version: Version, verdict: dict[str, Any]) -> list[str]:
+    said = retrain.said_of(version)
+    return [*(verdict.get("notes") or ()), *([said] if said else ())]
 
 
 def _known(version: Version) -> bool:
