@@ -248,7 +248,13 @@ ARTIFACTS_KEPT = env.int("ARTIFACTS_KEPT", default=10)  # versions of a learner 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "commerce_ai.logs.Line",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"commerce_ai": {"level": env.str("LOG_LEVEL", default="INFO")}},

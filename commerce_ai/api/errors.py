@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import resolve
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from django.views import defaults
@@ -77,13 +78,21 @@ def error_response(error: ApiError) -> HttpResponse:
 def unexpected(error: BaseException, path: str) -> ApiError:
     """The 500 of an unforeseen exception: logged under a reference that the caller can quote, no word of it told."""
     reference = uuid.uuid4().hex[:12]
-    logger.error("unexpected error %s at %s", reference, path, exc_info=error)
+    logger.error("unexpected error %s at %s", reference, _route_of(path), exc_info=error)
     return ApiError(
         "server_error",
         _("Something went wrong on our side."),
         500,
         detail=say("Quote the reference %(reference)s.") % {"reference": reference},
     )
+
+
+def _route_of(path: str) -> str:
+    """The route, as a path may hold a customer's id."""
+    try:
+        return f"/{resolve(path).route}"
+    except Http404:
+        return "(no route)"
 
 
 # --- DRF --------------------------------------------------------------------------------------------------

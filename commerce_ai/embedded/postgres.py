@@ -35,6 +35,9 @@ def start(where: Paths, uid: int, gid: int, database: str | None) -> None:
             "jit": "off",
             "random_page_cost": "1.1",
             "log_min_messages": "warning",
+            # A statement, or the row that it failed at, may hold personal data: the caller's own log has the error.
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             "timezone": "UTC",
             "log_timezone": "UTC",
         }
