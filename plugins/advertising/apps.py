@@ -1,10 +1,17 @@
-"""Chooses whom a campaign persuades, and whom it does not."""
+"""Whom a campaign persuades, and whom it does not."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Plugin, Slot
+from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from commerce_ai.shop.models import Shop
 
 
 class AdvertisingPlugin(Plugin):
@@ -14,7 +21,7 @@ class AdvertisingPlugin(Plugin):
     verbose_name = _("Advertising")
     summary = _("Chooses whom a campaign persuades, and whom it does not.")
     icon = "campaign"
-    fallback = _("No campaign is shown.")
+    fallback = _("Campaigns are shown to a random share of the customers, so that there is something to learn from.")
     slots = (
         Slot(
             "advertising.uplift",
@@ -33,3 +40,24 @@ class AdvertisingPlugin(Plugin):
             doc="What a customer will spend, and whether they are still there.",
         ),
     )
+    learners = ("learner.UpliftLearner", "valuing.ValueLearner")
+    schedules = (
+        Schedule(
+            "retrain",
+            "commerce_ai.learning.runs.retrain_plugin",
+            _("Retrain every night"),
+            at="02:40",
+            arguments={"plugin": "advertising"},
+        ),
+    )
+    pages = (Page("board/", "plugins.advertising.admin.board", _("Advertising")),)
+
+    def cards(self, request: HttpRequest, shop: Shop) -> list[Card]:
+        from plugins.advertising import admin
+
+        return admin.cards(shop)
+
+    def health(self, shop: Shop) -> list[Health]:
+        from plugins.advertising import admin
+
+        return admin.findings(shop)
