@@ -85,10 +85,11 @@ def predict(
     mapping: Mapping[str, str] | None = None,
     output: Path | str | None = None,
 ) -> pl.DataFrame:
-    """Answer the request frames; written to `output` (CSV by its name, else Parquet) if given."""
+    """Answer the request frames; written to `output` (CSV by its name, else Parquet) if given.
+
+    A learner without request frames is asked for nothing, and says all that it learned.
+    """
     found, scorer, _ = _open(artifact)
-    if not found.requests:
-        raise LabError(f"{found.name} answers for no frame: there is nothing to predict")
     with _plainly():
         asked = read_frames(found.requests, requests, mapping or {})
         answer = found.output.check(found.predict(scorer, **asked), found.name)

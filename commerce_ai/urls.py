@@ -13,9 +13,10 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("console/", include("commerce_ai.console.urls")),
     path("console/", admin.site.urls),
+    # Plugins first: `prices/simulate` is a route, and not the price of a product called "simulate".
+    *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
     path("api/v1/", include("commerce_ai.api.urls")),
     path("v1/", include("commerce_ai.api.tracking_urls")),
-    *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
     re_path(r"^(?:api|v1)/", errors.unknown_route),
 ]
 # Pages for people, and the one error shape for programs.

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Plugin, Slot
+from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from commerce_ai.shop.models import Shop
 
 
 class PricingPlugin(Plugin):
@@ -25,3 +32,26 @@ class PricingPlugin(Plugin):
             doc="How demand answers to price, per product.",
         ),
     )
+    learners = ("learner.ElasticityLearner",)
+    schedules = (
+        Schedule(
+            "retrain",
+            "commerce_ai.learning.runs.retrain_plugin",
+            _("Retrain every night"),
+            at="02:20",
+            arguments={"plugin": "pricing"},
+        ),
+        Schedule("carry_out", "plugins.pricing.tasks.carry_out", _("Carry out approved prices"), at="00:05"),
+        Schedule("publish", "plugins.pricing.tasks.publish", _("Propose prices"), at="05:30"),
+    )
+    pages = (Page("board/", "plugins.pricing.admin.board", _("Prices")),)
+
+    def cards(self, request: HttpRequest, shop: Shop) -> list[Card]:
+        from plugins.pricing import admin
+
+        return admin.cards(shop)
+
+    def health(self, shop: Shop) -> list[Health]:
+        from plugins.pricing import admin
+
+        return admin.findings(shop)
