@@ -135,13 +135,15 @@ class _Names:
                 self.verdicts[key] = verdict
         return verdict
 
-    def remember(self, keys: tuple[str, ...]) -> None:
-        """That none of the keys of an object tells of a person."""
-        if keys in self.harmless or len(keys) > 64 or any(len(key) > 64 for key in keys):
-            return
+    def are_harmless(self, keys: tuple[str, ...]) -> bool:
+        """Whether none of an object's keys tells of a person; remembered."""
+        if any(self.tell(key) for key in keys):
+            return False
         if len(self.harmless) >= self.MOST:
             self.harmless.clear()
-        self.harmless.add(keys)
+        if len(keys) <= 64 and all(len(key) <= 64 for key in keys):
+            self.harmless.add(keys)
+        return True
 
 
 _anywhere, _among_traits = _Names(_ANYWHERE), _Names(_AMONG_TRAITS)
@@ -193,20 +195,23 @@ _PHONE = re.compile(
     r"|(?<!\w)\(\d{3}\)\s?\d{3}[\s.-]\d{4}(?!\w)|(?<![\w.-])\d{3}([.-])\d{3}\1\d{4}(?![\w-])"
 )
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
-_HARMLESS = bytes(set(range(256)) - set(b"@%+("))
-_DASHES = bytes.maketrans(b"-", b".")
+_SHAPES = bytes.maketrans(b"-@%+(", b".\1\1\1\1")  # a byte that JSON never holds
 
 
 def _encode_clean(value: dict[str, Any], names: _Names) -> bytes:
-    # Nearly all that comes is clean: then it is encoded once, and only the bytes are looked at.
+    if names is _among_traits and _has_telling_name(value, names):  # as nearly all traits have
+        return _encode(_clean(value, names, DEEPEST))
+    # Nearly all else that comes is clean: then it is encoded once, and only the bytes are looked at.
     raw = _encode(value)
-    # The same few sets of keys come again and again: of a flat object nothing else is to be asked.
-    is_flat = raw.find(b"{", 1) < 0 and b"[" not in raw
-    is_harmless = (is_flat and tuple(value) in names.harmless) or not _has_telling_name(value, names)
+    if raw.find(b"{", 1) < 0 and b"[" not in raw:
+        # Flat: nothing but its keys is to be asked, and the same few sets of keys come again and again.
+        keys = tuple(value)
+        is_harmless = keys in names.harmless or names.are_harmless(keys)
+    else:
+        is_harmless = not _has_telling_name(value, names)
     if is_harmless:
-        if is_flat:
-            names.remember(tuple(value))
-        if not may_have_shape(raw):
+        rest = raw.translate(_SHAPES, _HEX_DIGITS)  # as in `may_have_shape`, without a call
+        if not (b".." in rest or b"::" in rest or b"\1" in rest or (b"00" in raw and _has_zeros(raw))):
             return raw
     return _encode(_clean(value, names, DEEPEST))
 
@@ -214,10 +219,12 @@ def _encode_clean(value: dict[str, Any], names: _Names) -> bytes:
 def may_have_shape(raw: bytes) -> bool:
     """A cheap look at JSON: False only if none of the shapes can be in it."""
     # Without its digits an address of the internet or a phone number is a row of dots, colons or dashes.
-    rest = raw.translate(_DASHES, _HEX_DIGITS)
-    if b".." in rest or b"::" in rest or rest.translate(None, _HARMLESS):
-        return True
-    return b"00" in raw and (b'"00' in raw or b" 00" in raw)
+    rest = raw.translate(_SHAPES, _HEX_DIGITS)
+    return b".." in rest or b"::" in rest or b"\1" in rest or (b"00" in raw and _has_zeros(raw))
+
+
+def _has_zeros(raw: bytes) -> bool:
+    return b'"00' in raw or b" 00" in raw
 
 
 def _clean(value: Any, names: _Names, depth: int) -> Any:
