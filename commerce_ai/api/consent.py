@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -16,6 +18,7 @@ from commerce_ai.api import errors
 from commerce_ai.api.fields import OutsideSerializer
 from commerce_ai.api.idempotency import HEADER
 from commerce_ai.api.rest import ShopView, writes
+from commerce_ai.ingest import visitors
 from commerce_ai.ingest.personal import clean_text
 from commerce_ai.shop import consent
 from commerce_ai.shop.consent import Purpose, Silence
@@ -95,6 +98,9 @@ class ConsentOfCustomer(ShopView):
         for each in sent.validated_data["consents"]:
             said = {**each, "evidence": clean_text(each["evidence"])}
             consent.record(self.shop_id, customer=customer, **said)
+            if each["purpose"] == Purpose.PERSONALISATION and not each["granted"]:
+                forget = partial(visitors.forget, self.shop_id, customer_external_id=external_id)
+                transaction.on_commit(forget, robust=True)
         return self._standing(customer)
 
     def _customer(self, external_id: str) -> Customer:

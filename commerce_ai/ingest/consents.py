@@ -15,13 +15,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
-from django.db import connection
+from django.db import connection, transaction
 
+from commerce_ai.ingest import visitors
 from commerce_ai.shop import consent, tombstones
 from commerce_ai.shop.consent import Answer, Purpose
+from commerce_ai.shop.models import Customer
 
 SOURCE = "tracking"
 _CATEGORIES = {
@@ -75,6 +78,28 @@ def purposes_of(value: Any) -> dict[str, bool]:
     return found
 
 
+class Permits:
+    """Asks `consent.allows` of the senders of one batch, each once; what an event itself says comes before that."""
+
+    def __init__(self, shop_id: int, purpose: Purpose) -> None:
+        self._shop_id, self._purpose = shop_id, purpose
+        self._known: dict[tuple[str | int | None, str], bool] = {}
+        self._is_open = consent.allows_all(shop_id, purpose)
+
+    def __call__(self, said: dict[str, bool] | None, customer: str | int | None, anonymous_id: str) -> bool:
+        """`customer`: the outside id, or our own. A no in the event itself holds at once, a yes when it is recorded."""
+        if said and said.get(self._purpose.value) is False:
+            return False
+        if self._is_open:
+            return True
+        key = (customer, anonymous_id)
+        if (known := self._known.get(key)) is None:
+            who = {"customer_external_id": customer} if isinstance(customer, str) else {"customer_id": customer}
+            known = consent.allows(self._shop_id, self._purpose, anonymous_id=anonymous_id, **who)  # type: ignore[arg-type]
+            self._known[key] = known
+        return known
+
+
 def hear(shop_id: int, words: Iterable[Word]) -> int:
     """Record what changed in what the voices say; how many rows that were. In the caller's transaction.
 
@@ -97,7 +122,19 @@ def hear(shop_id: int, words: Iterable[Word]) -> int:
     if news:  # the door follows the tombstones within two seconds only
         gone = tombstones.erased(shop_id, {each.anonymous_id for each in news}, tombstones.Kind.ANONYMOUS)
         news = [each for each in news if each.anonymous_id not in gone]
+    refused = [each for each in news if each.purpose == Purpose.PERSONALISATION and not each.granted]
+    if refused:
+        transaction.on_commit(partial(_forget, shop_id, refused), robust=True)
     return consent.record_many(shop_id, news, source=SOURCE)
+
+
+def _forget(shop_id: int, refused: list[Answer]) -> None:
+    """Let go of the visits of who does not want to be known again."""
+    named = [each.customer_id for each in refused if each.customer_id is not None]
+    for external_id in Customer.objects.of(shop_id).filter(pk__in=named).values_list("external_id", flat=True):
+        visitors.forget(shop_id, customer_external_id=external_id)
+    for each in refused:
+        visitors.forget(shop_id, anonymous_id=each.anonymous_id or None)
 
 
 def _changes(said: list[Said]) -> list[Said]:

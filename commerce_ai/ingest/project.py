@@ -27,6 +27,7 @@ from commerce_ai.ingest.models import IngestBatch, QuarantineRow
 from commerce_ai.ingest.personal import Contact
 from commerce_ai.ingest.vocabulary import ORDER_EVENTS
 from commerce_ai.shop import contact as contacts
+from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import Customer, Shop
 
 logger = logging.getLogger(__name__)
@@ -167,7 +168,9 @@ def _project(batches: Sequence[IngestBatch]) -> None:
             said |= msgspec.json.decode(batch.contacts, type=dict[str, Contact])
     rows = _read(shop, batches)
     metrics.count_events(shop.pk, Counter((row.day, _counted_as(row)) for row in rows))
-    metrics.count_visitors(shop.pk, ((row.day, row.visitor) for row in rows))
+    may_count = consents.Permits(shop.pk, Purpose.ANALYTICS)
+    counted = (row for row in rows if may_count(row.consent, row.customer_id, row.anonymous_id))
+    metrics.count_visitors(shop.pk, ((row.day, row.visitor) for row in counted))
     people.tie(
         shop.pk,
         (

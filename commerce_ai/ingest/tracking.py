@@ -15,12 +15,13 @@ from django.db import transaction
 
 from commerce_ai.crypto import keyed_hash
 from commerce_ai.ids import time_of, uuid7
-from commerce_ai.ingest import customers, personal, tasks, visitors
+from commerce_ai.ingest import consents, customers, personal, tasks, visitors
 from commerce_ai.ingest.messages import Prove, Reader, Reading, Refused, tidy
 from commerce_ai.ingest.models import IngestBatch, QuarantineRow
 from commerce_ai.ingest.vocabulary import LONGEST_ID, MOST_EVENT_BYTES
 from commerce_ai.shop import partitions, tombstones
 from commerce_ai.shop.catalogue import catalogue_of
+from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.eventlog import NewEvent, write_events
 
 _ID_ROOM = 0xFFF  # ids of a batch count up in their lowest twelve bits
@@ -150,8 +151,11 @@ def _follow_up(shop_id: int, readings: list[Reading], products: dict[str, int]) 
     """After the commit: what is quick to lose and quick to have."""
     visits: list[visitors.AnyVisit] = []
     ties: list[tuple[str, str]] = []
+    may_remember = consents.Permits(shop_id, Purpose.PERSONALISATION)
     for each in readings:
         customer = each.user_id if each.proven else None
+        if not may_remember(each.consent, customer, each.anonymous_id):
+            continue
         if each.product:
             if (product_id := products.get(each.product)) is not None:
                 visits.append((each.name, product_id, each.occurred_at, customer, each.anonymous_id))

@@ -62,6 +62,20 @@ def allows(
     return agreed or purpose not in answers.asks_first
 
 
+def allows_all(shop_id: int, purpose: Purpose | str) -> bool:
+    """Whether nobody refused and silence allows: then nobody needs to be asked about."""
+    try:
+        answers = _answers.get(shop_id)
+    except Error:
+        return False
+    purpose = Purpose(purpose).value
+    return (
+        purpose not in answers.asks_first
+        and (purpose, False) not in answers.held
+        and not any(said.get(purpose) is False for said in list(answers.later.values()))
+    )
+
+
 def number_of(kind: str, who: str | int) -> int:
     return int.from_bytes(hashlib.sha256(f"{kind}{who}".encode("utf-8", "replace")).digest()[:8], "big")
 

@@ -22,13 +22,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from commerce_ai.shop import purposes
-from commerce_ai.shop.allowed import TOPIC, allows
+from commerce_ai.shop.allowed import TOPIC, allows, allows_all
 from commerce_ai.shop.models import Consent, Customer, Identity, Shop
 from commerce_ai.shop.purposes import Purpose, Silence, silences_of
 from commerce_ai.shop.revision import bump
 
 __all__ = [
-    "Answer", "Purpose", "Silence", "allows", "of", "record", "record_many", "refused_sql", "rows_of",
+    "Answer", "Purpose", "Silence", "allows", "allows_all", "of", "record", "record_many", "refused_sql", "rows_of",
     "set_silences", "silences_of", "spared_sql",
 ]  # fmt: skip
 

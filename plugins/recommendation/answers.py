@@ -46,7 +46,8 @@ class Answer(msgspec.Struct, frozen=True):
     """Products, best first. Send `decision_id` back with the events that follow, so that their success is counted.
 
     `version` names the version that chose; with `fallback` none did, and `fallback_reason` says why. `stored` is
-    false when the decision could not be kept.
+    false when the decision could not be kept. `personal`: the visitor's own history was looked at; it is not without
+    one, nor without consent to it, and the answer does not say which.
     """
 
     items: list[Item]
@@ -55,3 +56,4 @@ class Answer(msgspec.Struct, frozen=True):
     fallback: bool
     fallback_reason: str
     stored: bool = True
+    personal: bool = False

@@ -20,6 +20,7 @@ from commerce_ai.decisions import payload
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ingest import visitors
 from commerce_ai.learning.live import live
+from commerce_ai.shop import consent
 from commerce_ai.shop.catalogue import catalogue_of
 from plugins.recommendation import queries
 from plugins.recommendation.answers import Answer, Item, Reason, Request
@@ -115,7 +116,12 @@ def _wish(shop_id: int, subject: Any, request: Request, settings: Any, versions:
 
 
 def _visit(shop_id: int, subject: Any, catalogue: Any, context: Any, versions: Sequence[Any]) -> Visit:
-    """What is known of the visitor without looking into Postgres: the last product events, oldest first."""
+    """What is known of the visitor without looking into Postgres: the last product events, oldest first.
+
+    Of whom the shop may not use personally, only the products of the page or the cart.
+    """
+    if not _allows(shop_id, subject, consent.Purpose.PERSONALISATION):
+        return Visit(context=context)
     customer = subject.customer_external_id if subject.proven else None
     events = []
     if customer or subject.anonymous_id:
@@ -139,6 +145,11 @@ def _visit(shop_id: int, subject: Any, catalogue: Any, context: Any, versions: S
     )
 
 
+def _allows(shop_id: int, subject: Any, purpose: consent.Purpose) -> bool:
+    customer = subject.customer_external_id if subject.proven else None
+    return consent.allows(shop_id, purpose, customer_external_id=customer, anonymous_id=subject.anonymous_id)
+
+
 def customer_id_of(shop_id: int, external_id: str, versions: Sequence[Any]) -> int | None:
     """Our id of a customer, from an artifact that carries it; read once for whom none knows."""
     for version in versions:
@@ -157,15 +168,17 @@ def _answer(
     fallback_reason = "" if chose else _why_fallback(shop_id, wish, versions)
     reasons: dict[Any, Reason | None] = {}
     items = [_item(wish, position, pick, reasons) for position, pick in enumerate(wish.picks, 1)]
+    # What the visitor does next may be tied to this answer only if they let themselves be counted.
+    counted = _allows(shop_id, subject, consent.Purpose.ANALYTICS)
     decision = NewDecision(
         shop_id=shop_id,
         plugin=PLUGIN,
         kind=kind,
         placement=request.placement if kind == "recommendations" else "product",
         subject=f"product:{request.products[0]}" if request.products else "",
-        customer_id=wish.visit.customer_id,
-        anonymous_id=subject.anonymous_id,
-        session_id=subject.session_id,
+        customer_id=wish.visit.customer_id if counted else None,
+        anonymous_id=subject.anonymous_id if counted else None,
+        session_id=subject.session_id if counted else None,
         version_id=chose.version_id if chose else None,
         payload=payload.Payload(items=[_kept(wish, each, pick) for each, pick in zip(items, wish.picks, strict=True)]),
         flags=("fallback",) if fallback_reason else (),
@@ -173,7 +186,8 @@ def _answer(
     )
     stored = record(decision).stored if keep else False
     version = f"{chose.learner.name} v{chose.version_id}" if chose else None
-    return Answer(items, str(decision.decision_id), version, bool(fallback_reason), fallback_reason, stored)
+    personal = wish.visit.customer_id is not None or len(wish.visit.recent) > 0
+    return Answer(items, str(decision.decision_id), version, bool(fallback_reason), fallback_reason, stored, personal)
 
 
 def _item(wish: Wish, position: int, pick: Pick, reasons: dict[Any, Reason | None]) -> Item:

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from commerce_ai.ids import uuid7
-from commerce_ai.ingest import consents, project
+from commerce_ai.ingest import consents, project, visitors
 from commerce_ai.ingest.models import IngestBatch
 from commerce_ai.ingest.tracking import accept
 from commerce_ai.privacy.erase import erase
 from commerce_ai.shop import consent
 from commerce_ai.shop.consent import Purpose
-from commerce_ai.shop.models import Consent, Customer, Event
+from commerce_ai.shop.models import Consent, Customer, DailyMetric, Event
 from commerce_ai.shop.revision import refresher
-from tests.factories import ShopFactory
+from tests.factories import ProductFactory, ShopFactory
 
 pytestmark = pytest.mark.django_db
 T0 = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
@@ -167,3 +167,33 @@ def test_nothing_is_recorded_of_who_was_erased(shop):
     take(shop, message({"ads": True}, 4, userId="c1", anonymousId=""), trusted=True)
     assert set(Consent.objects.of(shop).values_list("pk", flat=True)) == kept
     assert not Consent.objects.of(shop).filter(anonymous_id="a1").exists()
+
+
+# --- what follows at the door -----------------------------------------------------------------------------
+
+
+def look(shop, who, said, django_capture, **fields):
+    with django_capture(execute=True):
+        take(shop, message(said, anonymousId=who, **fields))
+
+
+def test_a_visit_is_not_remembered_without_consent(shop, django_capture_on_commit_callbacks):
+    ProductFactory(shop=shop, external_id="p1")
+    look(shop, "v", None, django_capture_on_commit_callbacks)
+    assert visitors.recent(shop.pk, anonymous_id="v")
+    look(shop, "v", {"personalisation": False}, django_capture_on_commit_callbacks)
+    assert not visitors.recent(shop.pk, anonymous_id="v")  # nor what was remembered before
+    refresher.poll()
+    look(shop, "v", None, django_capture_on_commit_callbacks)
+    assert not visitors.recent(shop.pk, anonymous_id="v")
+    look(shop, "w", None, django_capture_on_commit_callbacks)
+    assert visitors.recent(shop.pk, anonymous_id="w")
+
+
+def test_who_does_not_want_to_be_counted_is_no_visitor_but_their_events_are_there(shop):
+    take(shop, message({"analytics": False}), message(None, anonymousId="w"))
+    refresher.poll()
+    take(shop, message(None, 1))
+    figures = dict(DailyMetric.objects.of(shop).filter(dimension="").values_list("name", "value"))
+    assert (figures["visitors"], figures["events"]) == (1, 3)
+    assert Event.objects.of(shop).count() == 3

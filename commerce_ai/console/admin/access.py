@@ -23,6 +23,8 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget,
 from commerce_ai.console.pages import shown_once
 from commerce_ai.console.scope import choose, scope_of, shop_of
 from commerce_ai.console.shop_admin import ShopAdmin, ShopForm
+from commerce_ai.console.silence_form import FIELDS as SILENCES
+from commerce_ai.console.silence_form import SilenceForm
 from commerce_ai.shop.models import Shop, ShopMember
 from commerce_ai.shop.revision import bump
 
@@ -35,7 +37,11 @@ class ShopsAdmin(ModelAdmin):
     """The shops that a person belongs to. Superusers open new ones; owners keep name, currency and time zone."""
 
     list_display = ("name", "slug", "currency", "timezone", "country", "created_at")
-    fields = ("name", "slug", "currency", "timezone", "country")
+    form = SilenceForm
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "currency", "timezone", "country")}),
+        (_("Consent"), {"fields": SILENCES, "description": _("What silence means, for each purpose.")}),
+    )
     ordering = ("name",)
     show_full_result_count = False
 
@@ -66,6 +72,7 @@ class ShopsAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        form.save_silences()
         bump("settings", obj)
         if not change:
             choose(request, obj.pk)
