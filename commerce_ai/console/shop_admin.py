@@ -17,14 +17,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
+from commerce_ai.console import masking
+from commerce_ai.console.masking import MASK
 from commerce_ai.console.paging import BoundedPaginator
 from commerce_ai.console.scope import scope_of, shop_of
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.ingest.files.tables import tables
 from commerce_ai.shop.models import Shop
 from commerce_ai.shop.revision import bump
-
-MASK = "••••••"
 
 
 class ShopForm(forms.ModelForm):
@@ -53,7 +53,8 @@ class Scoped:
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         queryset = super().get_queryset(request)  # type: ignore[misc]
         shop = scope_of(request).shop
-        return queryset.filter(**{self.shop_path: shop}) if shop else queryset.none()
+        rows = queryset.filter(**{self.shop_path: shop}) if shop else queryset.none()
+        return rows if scope_of(request).may("operator") else masking.masked(rows)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [*(super().get_exclude(request, obj) or ()), "shop"]  # type: ignore[misc]
@@ -135,6 +136,32 @@ class ShopAdmin(Scoped, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).defer(*self.unread)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """An analyst's row comes masked with all that it points to."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and not scope_of(request).may("operator"):
+            row._is_masked = False
+            masking.mask(row, with_related=True)
+        return row
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        fields = super().get_search_fields(request)
+        if scope_of(request).may("operator"):
+            return fields
+        return [each for each in fields if not masking.touches(self.model, each)]
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        columns = super().get_sortable_by(request)
+        if scope_of(request).may("operator"):
+            return columns
+        return [each for each in columns if each not in masking.identifiers(self.model)]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """An address such as ``?text__icontains=`` is a search too."""
+        if (request is None or not scope_of(request).may("operator")) and masking.touches(self.model, lookup):
+            return False
+        return super().lookup_allowed(lookup, value, request)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.console.filters import during
 from commerce_ai.console.pages import render
-from commerce_ai.console.scope import may, shop_of
+from commerce_ai.console.scope import may, scope_of, shop_of
 from commerce_ai.console.shop_admin import ShopAdmin, ShopForm, ShopInline, ShownAdmin
 from commerce_ai.privacy import requests
 from commerce_ai.shop import contact, tombstones
@@ -51,6 +51,8 @@ class CustomerAdmin(ShopAdmin):
     next_step = _("No customers yet. They come with orders and identify calls, or from a file:")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not scope_of(request).may("operator"):
+            return super().get_search_results(request, queryset, search_term)
         if found := contact.email_hash(search_term):
             return queryset.filter(email_hash=found), False
         if search_term.startswith(("+", "00")) and (found := contact.phone_hash(search_term)):
