@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Plugin, Slot
+from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from commerce_ai.shop.models import Shop
 
 
 class InventoryPlugin(Plugin):
@@ -25,3 +33,30 @@ class InventoryPlugin(Plugin):
             doc="Units a product will sell, day by day, with quantiles.",
         ),
     )
+    learners = ("learner.DemandLearner",)
+    schedules = (
+        Schedule(
+            "retrain",
+            "commerce_ai.learning.runs.retrain_plugin",
+            _("Retrain every night"),
+            at="02:00",
+            arguments={"plugin": "inventory"},
+        ),
+        Schedule(
+            "publish",
+            "plugins.inventory.tasks.publish",
+            _("Look at the stock every hour"),
+            every=timedelta(hours=1),
+        ),
+    )
+    pages = (Page("board/", "plugins.inventory.admin.board", _("Demand and stock")),)
+
+    def cards(self, request: HttpRequest, shop: Shop) -> list[Card]:
+        from plugins.inventory import admin
+
+        return admin.cards(shop)
+
+    def health(self, shop: Shop) -> list[Health]:
+        from plugins.inventory import admin
+
+        return admin.findings(shop)

@@ -1,4 +1,4 @@
-"""One model for all products: gradient-boosted trees on lags, means, calendar, price and promotion (mlforecast, XGBoost).
+"""One model for all products: boosted trees on lags, means, calendar, price and promotion (mlforecast, XGBoost).
 
 Tweedie loss, since demand is mostly zero and never negative (Makridakis, Spiliotis, Assimakopoulos: *M5 accuracy
 competition*, IJF 2022: what its winners did). Each day's answer is the next day's lag.
@@ -7,7 +7,6 @@ competition*, IJF 2022: what its winners did). Each day's answer is the next day
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,11 @@ FEATURES = ("price", "relative_price", "promotion", "event", "age")
 def _with_features(frame: pl.DataFrame, panel: Panel, product: Any, day: Any) -> pl.DataFrame:
     last = panel.price.shape[1] - 1
     price = panel.price[product, np.minimum(day, last)]
-    usual = np.nanmedian(panel.price[:, : panel.days], axis=1) if not np.isnan(panel.price).all() else np.full(len(panel.units), np.nan)
+    usual = (
+        np.nanmedian(panel.price[:, : panel.days], axis=1)
+        if not np.isnan(panel.price).all()
+        else np.full(len(panel.units), np.nan)
+    )
     age = day - panel.started.argmax(axis=1)[product]
     dates = pl.lit(panel.first_day).cast(pl.Date) + pl.duration(days=pl.Series(day))
     promoted = np.where(day <= last, panel.promotion[product, np.minimum(day, last)], 0.0)

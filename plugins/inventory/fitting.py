@@ -1,4 +1,4 @@
-"""One fit and one judgement, each on a screen: roll, choose, calibrate, forecast; then quantiles beside the baseline's."""
+"""One fit and one judgement, each on a screen: roll, choose, calibrate, forecast; and figures beside the baseline's."""
 
 from __future__ import annotations
 

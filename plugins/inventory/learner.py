@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from msgspec import Meta
 from commerce_ai.learning import splits
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
-from plugins.inventory import boosted, classes, conformal, features, fitting, scorer
+from plugins.inventory import classes, conformal, features, fitting, scorer
 from plugins.inventory.scorer import Array, DemandScorer
 
 _PRICE = Column("float", "that day's price", "the shop's currency", required=False, nullable=True, at_least=0)
@@ -59,6 +59,7 @@ OUTPUT = FrameSchema(
     }
 )
 HELD_DAYS, LEAST_DAYS = 28, 42
+Share = Annotated[float, Meta(ge=0, le=1)]
 Method = Annotated[str | None, Meta(description="Method of this class of demand; null: chosen by rolling origin.")]
 
 
@@ -78,8 +79,8 @@ class DemandParams:
     intermittent: Method = None
     lumpy: Method = None
     new: Method = None
-    damp: Annotated[float | None, Meta(gt=0, le=1, description="Factor on every mean; null: chosen.")] = None
-    own: Annotated[float | None, Meta(ge=0, le=1, description="Weight of a product's own past; null: chosen.")] = None
+    damp: Annotated[Share | None, Meta(description="Factor on every mean, 1: none; null: chosen.")] = None
+    own: Annotated[Share | None, Meta(description="Weight of a product's own past; null: chosen.")] = None
 
     @property
     def methods(self) -> dict[str, str | None]:
@@ -163,7 +164,9 @@ class DemandLearner(Learner):
     def explain(self, scorer: DemandScorer) -> pl.DataFrame:
         """What the global model goes by, by its gain."""
         weights = scorer.about["weights"]
-        return pl.DataFrame({"feature": list(weights), "weight": list(weights.values())}).sort("weight", descending=True)
+        return pl.DataFrame({"feature": list(weights), "weight": list(weights.values())}).sort(
+            "weight", descending=True
+        )
 
 
 def _answer(scorer: DemandScorer) -> pl.DataFrame:
@@ -192,6 +195,3 @@ def _known(future: pl.DataFrame, scorer: DemandScorer) -> None:
         row, day = int(outside[0]), future["date"][int(outside[0])]
         words = f"{day} is outside of the horizon, {first} to {last}"
         raise FrameError(words, source="future", column="date", row=row + 1)
-
-
-__all__ = ["DemandLearner", "DemandParams", "boosted", "date"]

@@ -1,7 +1,7 @@
 """How much to keep and when to order: newsvendor, safety stock, reorder point, order-up-to level, days of cover.
 
-Snyder and Shen: *Fundamentals of Supply Chain Theory*, 2nd ed., 2019: newsvendor (4.3), (r, Q) and (s, S) policies (4.4,
-5), safety stock with an uncertain lead time (5.1). Arrays hold one entry a product; units are pieces and days.
+Snyder and Shen: *Fundamentals of Supply Chain Theory*, 2nd ed., 2019: newsvendor (4.3), (r, Q) and (s, S) policies
+(4.4, 5), safety stock with an uncertain lead time (5.1). Arrays hold one entry a product; units are pieces and days.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def service_levels(
     Products without a price, a cost or a margin get `usual`.
     """
     margin = price - cost
-    ratio = critical_ratio(np.maximum(np.nan_to_num(margin), 0.0), np.nan_to_num(cost) * holding_rate * days / DAYS_A_YEAR)
+    ratio = critical_ratio(
+        np.maximum(np.nan_to_num(margin), 0.0), np.nan_to_num(cost) * holding_rate * days / DAYS_A_YEAR
+    )
     told = (margin > 0) & np.isfinite(ratio)
     return np.where(told, np.clip(ratio, least, most), usual)
 
@@ -151,7 +153,9 @@ def days_of_cover(stock: Floats, mean: Floats, *, most: float = 3650.0) -> Float
     pace = mean[:, -1] / days
     within = gone + np.divide(stock - before, after - before, out=np.zeros(len(stock)), where=after > before)
     beyond = np.divide(stock, pace, out=np.full(len(stock), np.nan), where=pace > 1e-6)
-    return np.minimum(np.where(stock == 0, np.where(pace > 1e-6, 0.0, np.nan), np.where(gone < days, within, beyond)), most)
+    return np.minimum(
+        np.where(stock == 0, np.where(pace > 1e-6, 0.0, np.nan), np.where(gone < days, within, beyond)), most
+    )
 
 
 def _at(totals: Floats, days: Floats, power: float) -> Floats:

@@ -17,6 +17,7 @@ from plugins.inventory.features import Floats
 NAMES = ("seasonal_naive", "ma28", "ma56", "ses", "croston_sba", "tsb", "imapa")
 BASELINE = "ma28"
 ETS = "ets"
+WEEKLY = ("seasonal_naive", ETS)  # know the days of the week
 WEEK = 7
 AT_ONCE = 5_000  # products whose rows are laid out for statsforecast at a time
 LEAST_DAYS = 2  # history is padded with zeros up to this

@@ -1,0 +1,225 @@
+"""The board: what a product will sell, what runs out, what to order; approved, edited and exported there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+
+from commerce_ai import registry
+from commerce_ai.console.charts import Chart, Series
+from commerce_ai.console.dress import dress
+from commerce_ai.console.money import money
+from commerce_ai.console.pages import page, url_of
+from commerce_ai.console.scope import may
+from commerce_ai.console.shop_admin import ShopAdmin
+from commerce_ai.decisions.proposals import chosen
+from commerce_ai.learning import runs
+from commerce_ai.learning.live import live
+from commerce_ai.learning.models import Run
+from commerce_ai.plugin import Card, Health
+from commerce_ai.shop.models import Product, Shop, StockOutlook
+from plugins.inventory import exporting, queries, service
+from plugins.inventory.forms import SLOT
+from plugins.inventory.models import ReorderProposal
+
+PLUGIN = service.PLUGIN
+LISTED = 100
+HISTORY_DAYS = 56
+SOON_DAYS = 14
+
+
+class LookForm(forms.Form):
+    """Which product's forecast is drawn."""
+
+    product = forms.CharField(
+        label=_("Product"), required=False, max_length=255, widget=forms.TextInput(attrs={"list": "products"})
+    )
+
+
+@page(template="inventory/board.html")
+def board(request: Any) -> dict[str, Any] | HttpResponse:
+    """Figures, the forecast of a product, open proposals by urgency, those approved last; five actions."""
+    if request.method == "POST":
+        return _act(request)
+    shop = request.shop
+    look = LookForm(request.GET or None)
+    wanted = look.cleaned_data["product"] if look.is_bound and look.is_valid() else ""
+    rows = urgent(shop)
+    approved = ReorderProposal.objects.of(shop).filter(state=ReorderProposal.State.APPROVED)
+    return {
+        "cards": cards(shop),
+        "chart": chart_of(shop, _product(shop, wanted, rows)),
+        "look": dress(look),
+        "proposals": [_line(row, shop) for row in rows],
+        "approved": [_line(row, shop) for row in _related(approved).order_by("-decided_at")[:10]],
+        "products": [row.product.external_id for row in rows[:50]],
+        "live": bool(live(shop.pk, SLOT)),
+        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "may_change": may(request, "operator"),
+    }
+
+
+def urgent(shop: Shop) -> list[ReorderProposal]:
+    """Open proposals, the largest expected loss first, then the earliest order-by."""
+    return list(_related(ReorderProposal.objects.of(shop).open())[:LISTED])
+
+
+def cards(shop: Shop) -> list[Card]:
+    """How much waits for an order, and how many products run out soon."""
+    address = url_of(PLUGIN, "board/")
+    waiting = ReorderProposal.objects.of(shop).open().aggregate(rows=Count("pk"), gain=Sum("expected_gain"))
+    until = queries.today(shop) + timedelta(days=SOON_DAYS)
+    soon = StockOutlook.objects.of(shop).filter(stock_out_on__lte=until).count()
+    best = next(iter(live(shop.pk, SLOT)), None)
+    figure = best.metrics.get(best.learner.metric.name) if best else None
+    gain = say("%(money)s of margin a week") % {"money": money(waiting["gain"] or 0, shop.currency, rounded=True)}
+    return [
+        Card(_("Orders proposed"), f"{waiting['rows']:,}", gain, address, "warn" if waiting["rows"] else "good"),
+        Card(_("Products that run out within two weeks"), f"{soon:,}", "", address, "warn" if soon else ""),
+        Card(
+            _("Live forecast"),
+            "–" if figure is None else f"{figure:.3f}",
+            f"{best.learner.metric.name} · {best.learner.name}" if best else _("None is live: the average answers."),
+            address,
+            "good" if best else "warn",
+        ),
+    ]
+
+
+def findings(shop: Shop) -> list[Health]:
+    """What the core can't know: the emergency switch, proposals that are late."""
+    address = url_of(PLUGIN, "board/")
+    found = []
+    if registry.settings_for(shop.pk, PLUGIN).ma28_only:
+        found.append(Health("warn", _("Only the moving average answers: the emergency switch is on."), address))
+    late = ReorderProposal.objects.of(shop).open().filter(order_by__lt=queries.today(shop)).count()
+    if late:
+        words = say("%(count)d orders should have been placed before today.") % {"count": late}
+        found.append(Health("warn", words, address))
+    return found
+
+
+def chart_of(shop: Shop, product: Product | None) -> Chart:
+    """Eight weeks of sales, and the forecast with the band in which four of five days fall."""
+    empty = _("Nothing is forecast yet. Load orders, then train: the average of four weeks answers until then.")
+    if product is None:
+        return Chart(_("Demand"), empty=empty)
+    past = queries.units_of(shop, product.pk, HISTORY_DAYS)
+    today = queries.today(shop)
+    rows = list(service.published(shop, product, today, today + timedelta(days=service.MOST_DAYS)))
+    before: list[float | None] = [None] * len(past)
+    labels = [day.isoformat() for day, _units in past] + [row.day.isoformat() for row in rows]
+    return Chart(
+        say("Units of %(product)s a day") % {"product": product.title},
+        labels,
+        [
+            Series(_("Sold"), [units for _day, units in past] + [None] * len(rows)),
+            Series(
+                _("Forecast (10 to 90 %)"),
+                before + [round(row.mean, 2) for row in rows],
+                low=before + [round(row.q10, 2) for row in rows],
+                high=before + [round(row.q90, 2) for row in rows],
+                dashed=True,
+            ),
+        ],
+        x_title=_("Day"),
+        empty=empty,
+    )
+
+
+def _product(shop: Shop, wanted: str, rows: list[ReorderProposal]) -> Product | None:
+    """The product asked for, else the most urgent one, else one that was forecast."""
+    if wanted and (found := queries.find_product(shop.pk, wanted)):
+        return found
+    if rows:
+        return rows[0].product
+    outlook = StockOutlook.objects.of(shop).select_related("product").order_by("stock_out_on", "pk").first()
+    return outlook.product if outlook else None
+
+
+def _related(rows: Any) -> Any:
+    return rows.select_related("product", "supplier", "location", "purchase_line__purchase_order")
+
+
+def _line(row: ReorderProposal, shop: Shop) -> dict[str, Any]:
+    return {
+        "row": row,
+        "quantity": service.plain(row.quantity),
+        "gain": None if row.expected_gain is None else money(row.expected_gain, shop.currency),
+        "cost": None if row.unit_cost is None else money(row.quantity * row.unit_cost, shop.currency),
+        "why": " · ".join(reason["message"] for reason in row.reasons),
+    }
+
+
+def _act(request: HttpRequest) -> HttpResponse:
+    if not may(request, "operator"):
+        raise PermissionDenied
+    shop, action = request.shop, request.POST.get("action", "")  # type: ignore[attr-defined]
+    found = chosen(ReorderProposal, shop, request.POST.getlist("proposal"))
+    rows = [row for row in found if isinstance(row, ReorderProposal)]
+    by = request.user
+    if action.startswith("export"):
+        return _export(shop, action.removeprefix("export-"))
+    if action == "retrain":
+        queued = runs.retrain_plugin(shop.pk, PLUGIN)
+        messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
+    elif action == "approve":
+        _tell(request, service.each(rows, lambda row: service.approve(row, by, _quantity(request, row))))
+    elif action == "reject":
+        _tell(request, service.each(rows, lambda row: service.reject(row, by)))
+    elif action == "undo":
+        _tell(request, service.each(rows, lambda row: service.undo(row, by)))
+    elif action == "edit":
+        edited = [row for row in rows if (quantity := _quantity(request, row)) and quantity != row.quantity]
+        _tell(request, service.each(edited, lambda row: service.edit(row, _quantity(request, row) or row.quantity)))
+    return HttpResponseRedirect(url_of(PLUGIN, "board/"))
+
+
+def _export(shop: Shop, state: str) -> HttpResponse:
+    """All open proposals as CSV, or all that were approved."""
+    approved = state == ReorderProposal.State.APPROVED
+    mine = ReorderProposal.objects.of(shop)
+    rows = _related(mine.filter(state=state) if approved else mine.open()).order_by("supplier_id", "pk")
+    response = HttpResponse(exporting.csv_of(rows), content_type="text/csv; charset=utf-8")
+    name = "reorders-approved.csv" if approved else "reorders-open.csv"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _quantity(request: HttpRequest, row: ReorderProposal) -> Decimal | None:
+    """What stands in the proposal's field; None where that is no quantity."""
+    try:
+        quantity = Decimal(request.POST.get(f"quantity-{row.pk}", "").strip() or row.quantity)
+    except InvalidOperation:
+        messages.error(request, say("%(text)s is no quantity.") % {"text": request.POST[f"quantity-{row.pk}"][:40]})
+        return None
+    return round(quantity, 3) if quantity.is_finite() and 0 < quantity < 10**9 else None
+
+
+def _tell(request: HttpRequest, outcome: Any) -> None:
+    if outcome.done:
+        messages.success(request, say("%(count)d proposals: done.") % {"count": len(outcome.done)})
+    elif not outcome.refused:
+        messages.info(request, say("Choose at least one proposal."))
+    for words in dict.fromkeys(outcome.refused.values()):
+        messages.error(request, words)
+
+
+@admin.register(ReorderProposal)
+class ReorderProposalAdmin(ShopAdmin):
+    list_display = ("product", "supplier", "quantity", "order_by", "stock_out_on", "state", "made_at")
+    list_filter = ("state",)
+    search_fields = ("product__external_id__startswith",)
+    ordering = ("-id",)
+    writer = None
+    remover = None
+    next_step = _("No reorder proposals yet. They come with the next training, once stock and suppliers are loaded.")
