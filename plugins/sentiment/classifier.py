@@ -46,10 +46,10 @@ class ClassifierParams:
     c: Annotated[float | None, Meta(description="Inverse ridge of the n-grams' head.")] = None
     vector_c: Annotated[float | None, Meta(description="Inverse ridge of the vectors' head.")] = None
     words_share: Annotated[
-        float | None, Meta(ge=0, le=1, description="Weight of the vectors where words are spaced (English).")
+        float | None, Meta(description="Weight of the vectors where words are spaced (English).")
     ] = None
     characters_share: Annotated[
-        float | None, Meta(ge=0, le=1, description="Weight of the vectors where they are not (Chinese).")
+        float | None, Meta(description="Weight of the vectors where they are not (Chinese).")
     ] = None
     temperature: Annotated[float | None, Meta(description="Above 1 probabilities are made less sure.")] = None
     features: Annotated[int, Meta(ge=100, le=2_000_000, description="N-grams kept at most, the commonest.")] = 300_000

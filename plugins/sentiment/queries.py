@@ -109,7 +109,7 @@ def _table(model: Any) -> str:
     return model._meta.db_table
 
 
-_SPARED_REVIEW = consent.spared_sql("r.customer_id", "''")
+_SPARED_REVIEW = consent.spared_sql("v.customer_id", "''")
 _SPARED_MESSAGE = consent.spared_sql("c.customer_id", "c.anonymous_id")
 _WORDS = "concat_ws(E'\\n', nullif(trim({0}.title), ''), nullif(trim({0}.text), ''))"
 _LABELS = f"""
@@ -122,12 +122,12 @@ _LABELS = f"""
 
 _LEARNING = f"""
     WITH {consent.refused_sql(consent.Purpose.MODEL_TRAINING)}, {_LABELS}, known AS (
-        SELECT {_WORDS.format("r")} AS text,
-            coalesce(l.value, CASE WHEN r.rating <= 2 THEN 'negative' WHEN r.rating >= 4 THEN 'positive' END) AS label,
-            r.language, r.at AS timestamp, r.id
-        FROM {_table(Review)} r
-        LEFT JOIN labels l ON l.subject_type = 'review' AND l.subject_id = r.id
-        WHERE r.shop_id = %(shop)s AND r.status <> 'rejected' AND {_SPARED_REVIEW}
+        SELECT {_WORDS.format("v")} AS text,
+            coalesce(l.value, CASE WHEN v.rating <= 2 THEN 'negative' WHEN v.rating >= 4 THEN 'positive' END) AS label,
+            v.language, v.at AS timestamp, v.id
+        FROM {_table(Review)} v
+        LEFT JOIN labels l ON l.subject_type = 'review' AND l.subject_id = v.id
+        WHERE v.shop_id = %(shop)s AND v.status <> 'rejected' AND {_SPARED_REVIEW}
         UNION ALL
         SELECT {_WORDS.format("m")}, l.value, m.language, m.at, m.id
         FROM {_table(Mention)} m JOIN labels l ON l.subject_type = 'mention' AND l.subject_id = m.id

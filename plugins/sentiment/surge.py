@@ -6,8 +6,8 @@ if both have the same share, whatever that share is: Fisher's exact test of two 
 however short the baseline is; with a long one it is the plain binomial test.
 
 A day is tested alone and together with the day before, which finds a smaller rise on the second day; each test at half
-the level. A shop watches many series (itself, products, topics). The level of one test is a yearly budget of false alarms spread
-over the days and over the series tested on a day (Bonferroni), half of it for the shop as a whole.
+the level. A shop watches many series (itself, products, topics). The level of one test is a yearly budget of false
+alarms spread over the days and over the series tested on a day (Bonferroni), half of it for the shop as a whole.
 """
 
 from __future__ import annotations

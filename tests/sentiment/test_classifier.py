@@ -12,7 +12,6 @@ import pytest
 
 from commerce_ai import lab
 from commerce_ai.learning.learner import NotEnoughData, Silent
-from commerce_ai.learning.schema import FrameError
 from plugins.sentiment.classifier import ClassifierParams, SentimentModel
 from plugins.sentiment.features import CHARACTERS, WORDS
 from plugins.sentiment.learner import ASKED, TEXTS, SentimentLearner, texts_of
@@ -63,6 +62,7 @@ def test_vectors_are_used_where_they_help_and_only_there(exported_encoder: Path,
     rng = np.random.default_rng(3)
     seen = {"positive": ["excellent", "wonderful", "superb"], "negative": ["awful", "terrible", "horrible"]}
     unseen = {"positive": ["fantastic", "brilliant", "delightful"], "negative": ["dreadful", "atrocious", "disgusting"]}
+    last = {"positive": ["marvellous", "outstanding", "lovely"], "negative": ["lousy", "appalling", "rubbish"]}
 
     def rows(of: dict[str, list[str]], count: int) -> pl.DataFrame:
         labels = rng.choice(["positive", "negative"], count)
@@ -70,13 +70,13 @@ def test_vectors_are_used_where_they_help_and_only_there(exported_encoder: Path,
                              "label": labels})  # fmt: skip
 
     chinese = words.frame(80, chinese=1.0)
-    train, later, test = pl.concat([rows(seen, 80), chinese]), rows(unseen, 60), rows(unseen, 60)
+    train, later, test = pl.concat([rows(seen, 80), chinese]), rows(unseen, 60), rows(last, 60)
     model = LEARNER.fit({"texts": train}, ClassifierParams(), Silent(), {"texts": pl.concat([later, chinese[:20]])})
     assert model.params.share(WORDS) > 0 and model.params.share(CHARACTERS) == 0
     LEARNER.save(model, tmp_path)
     loaded = LEARNER.load(tmp_path)
     result = LEARNER.evaluate(loaded, {"texts": test})
-    assert result.metrics["accuracy"] > max(0.9, result.baseline["accuracy"])
+    assert result.metrics["accuracy"] > max(0.8, result.baseline["accuracy"])
     assert (tmp_path / "encoder.onnx").exists()
 
 
@@ -127,8 +127,12 @@ def test_one_label_is_not_enough_and_says_so() -> None:
 
 def test_the_lab_fits_and_predicts_from_files(tmp_path: Path) -> None:
     words.frame(300).write_csv(tmp_path / "texts.csv")
-    lab.fit("sentiment.classifier", {"texts": tmp_path / "texts.csv"}, tmp_path / "out", settings={"method": "tfidf"})
+    fitted = lab.fit(
+        "sentiment.classifier", {"texts": tmp_path / "texts.csv"}, artifact=tmp_path / "out",
+        params={"method": "tfidf"},
+    )  # fmt: skip
+    assert fitted.metrics["accuracy"] > 0.8
     answer = lab.predict(tmp_path / "out", {"texts": pl.DataFrame({"text": ["broke after a day"], "n": [7]})})
     assert answer["label"].to_list() == ["negative"] and answer["n"].to_list() == [7]
-    with pytest.raises(FrameError, match="label"):
-        lab.fit("sentiment.classifier", {"texts": pl.DataFrame({"text": ["a"]})}, tmp_path / "bad")
+    with pytest.raises(lab.LabError, match="label"):
+        lab.fit("sentiment.classifier", {"texts": pl.DataFrame({"text": ["a"]})}, artifact=tmp_path / "bad")
