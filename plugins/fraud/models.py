@@ -65,6 +65,7 @@ class Case(ShopModel):
         "customer": "fraud checks",
         "reasons": "why the payment was held up",
     }
+    not_personal = {"currency": "of the amount"}
 
     class Meta:
         verbose_name, verbose_name_plural = _("case"), _("cases")
@@ -92,7 +93,10 @@ class Case(ShopModel):
             if case.state != Case.State.OPEN:
                 raise AlreadyDecided
             case._close(fraud, by)
-            write_label(case.shop_id, case.payment_external_id, case.order_external_id, fraud, by=by, source="console")
+            write_label(
+                case.shop_id, case.payment_external_id, case.order_external_id, fraud, by=by, source="console",
+                at=case.decided_at,
+            )  # fmt: skip
         self.refresh_from_db()
 
     def ask_for_a_person(self, days: int) -> bool:

@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 EARLY_STOPPING = 30
 MOST_ROUNDS = 400
 USUAL_ROUNDS = 100
+FEWEST_ROUNDS = 20  # one lucky tree on a small validation has steps too coarse to be probabilities
+FEW_ROWS = 50_000
 LEAST_FRAUDS = 2  # in what is learned from, and in what choices are made on
 
 
@@ -170,9 +172,12 @@ def _train(x: Array, y: Array, params: TreesParams, report: Any, watch: Sequence
         "tree_method": params.tree_method,
         "max_depth": params.max_depth,
         "eta": params.learning_rate,
+        **({"max_bin": 1024} if params.tree_method == "hist" else {}),  # amounts near a limit are what is looked for
         "scale_pos_weight": params.positive_weight or 1.0,
         "eval_metric": "aucpr",
         "seed": params.seed,
+        # On few rows threads mostly wait for each other, and on a busy machine for ever.
+        "nthread": 1 if len(y) < FEW_ROWS else 0,
     }
     matrix = xgboost.DMatrix(np.asarray(x, np.float32), np.asarray(y, np.float32))
     rounds = params.rounds or (MOST_ROUNDS if watch else USUAL_ROUNDS)
@@ -184,7 +189,7 @@ def _train(x: Array, y: Array, params: TreesParams, report: Any, watch: Sequence
         settings, matrix, rounds, evals=[(later, "later")], early_stopping_rounds=EARLY_STOPPING, verbose_eval=False,
         callbacks=[told],
     )  # fmt: skip
-    return booster, int(booster.best_iteration) + 1
+    return booster, min(max(int(booster.best_iteration) + 1, FEWEST_ROUNDS), booster.num_boosted_rounds())
 
 
 class _Progress:

@@ -18,14 +18,14 @@ def payments(count: int = 3000, days: int = 60, seed: int = 0) -> pl.DataFrame:
     at = np.sort(random.random(count) * days)
     customer = random.integers(0, 80, count)
     rows = [
-        (day, int(who), 1000 + int(who) // 2, round(float(random.gamma(2, 20)), 2), 0)
-        for day, who in zip(at, customer, strict=True)
+        (day, int(who), 1000 + int(who) // 2 if n % 3 else 10_000 + n // 6, round(float(random.gamma(2, 20)), 2), 0)
+        for n, (day, who) in enumerate(zip(at, customer, strict=True))
     ]
     for ring in range(days // 3):
         begin = 3 * ring + float(random.random())
         rows += [
             (begin + turn / 100, int(random.integers(0, 80)), 5000 + ring, round(float(random.gamma(2, 30)), 2), 1)
-            for turn in range(8)
+            for turn in range(12)
         ]
     rows += [(float(random.random() * days), int(random.integers(0, 80)), 1000, 900.0, 1) for _ in range(20)]
     rows.sort()
