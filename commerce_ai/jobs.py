@@ -17,6 +17,7 @@ CORE_JOBS = (
     ("privacy.rotate_keys", timedelta(minutes=15), _("Bring rows under the newest key of encrypted fields")),
     ("privacy.sweep", timedelta(seconds=10), _("Carry out privacy requests, look again after erasures")),
     ("privacy.settle", timedelta(hours=1), _("Train again what knew somebody who was erased")),
+    ("commerce_ai.api.apply_webhooks", timedelta(seconds=5), _("Apply webhooks that were not applied yet")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

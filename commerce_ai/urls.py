@@ -17,7 +17,8 @@ urlpatterns = [
     *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
     path("api/v1/", include("commerce_ai.api.urls")),
     path("v1/", include("commerce_ai.api.tracking_urls")),
-    re_path(r"^(?:api|v1)/", errors.unknown_route),
+    path("webhooks/", include("commerce_ai.api.webhook_urls")),
+    re_path(r"^(?:api|v1|webhooks)/", errors.unknown_route),
 ]
 # Pages for people, and the one error shape for programs.
 handler400, handler403 = errors.handle_400, errors.handle_403

@@ -9,7 +9,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from commerce_ai.api import limits
+from commerce_ai.api.applying import apply_webhooks
 from commerce_ai.api.models import ApiKey, IdempotentWrite
+
+__all__ = ["apply_webhooks"]  # a job, like those below
 
 KEEP_ANSWERS = timedelta(hours=24)
 

@@ -51,6 +51,7 @@ def sweep() -> int:
     time."""
     from commerce_ai.ingest import addresses, metrics
     from commerce_ai.ingest import project as projection
+    from commerce_ai.ingest.webhooks import receiving
 
     done = project()
     if _is_time("recount", 60):
@@ -59,6 +60,7 @@ def sweep() -> int:
         metrics.mend_orders()
     if _is_time("prune", 900):
         projection.prune()
+        receiving.prune()
         addresses.truncate_stored()
         metrics.forget_visitors(timezone.now().date() - VISITORS_KEPT)
     return done

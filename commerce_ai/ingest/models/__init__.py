@@ -1,7 +1,8 @@
-"""What the doors keep besides the facts: batches to project, their working memory, file loads and quarantine."""
+"""What the doors keep besides the facts: batches to project, their working memory, webhooks, file loads, quarantine."""
 
 from commerce_ai.ingest.models.batches import CustomerTraits, DailyVisitor, IngestBatch, TrackedOrder
 from commerce_ai.ingest.models.quarantine import CleaningReport, FileLoad, QuarantineRow
+from commerce_ai.ingest.models.webhooks import WebhookDelivery, WebhookSource
 
 __all__ = [
     "CleaningReport",
@@ -11,4 +12,6 @@ __all__ = [
     "IngestBatch",
     "QuarantineRow",
     "TrackedOrder",
+    "WebhookDelivery",
+    "WebhookSource",
 ]
