@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from commerce_ai.privacy.bench_keys import ingest_cost
+from commerce_ai.privacy.bench_keys import ingest_cost, rotation
 
 if TYPE_CHECKING:
     from commerce_ai.learning.bench import Bench
@@ -78,6 +78,6 @@ def house(prepare: bool = True) -> Iterator[Ask]:
             shutil.rmtree(left, ignore_errors=True)
 
 
-ingest_cost.needs_services = False  # type: ignore[attr-defined]
+ingest_cost.needs_services = rotation.needs_services = False  # type: ignore[attr-defined]
 consent.needs_services = False  # type: ignore[attr-defined]
-SUITES = {"consent": consent, "ingest-cost": ingest_cost}
+SUITES = {"consent": consent, "ingest-cost": ingest_cost, "rotation": rotation}
