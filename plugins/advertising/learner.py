@@ -40,6 +40,7 @@ OUTPUT = FrameSchema(
         "response": Column("float", "the chance of a response if left alone", at_least=0, at_most=1),
     }
 )
+FEW_ROWS = 100_000
 MOST_JUDGED = 50_000  # test rows that the bootstrap draws from, by the hash of the customer
 LEAST_IN_ARM, LEAST_RESPONSES = 20, 5  # in each of train, validation and test
 
@@ -57,11 +58,12 @@ class UpliftParams:
     least_weight: Annotated[float, Meta(ge=0, description="Least weight of a leaf, in rows.")] = 10.0
     sample: Annotated[float, Meta(gt=0, le=1, description="Share of the rows that each tree sees.")] = 0.8
     seed: Annotated[int, Meta(description="Of the rows that each tree sees.")] = 0
-    threads: Annotated[int, Meta(ge=0, description="Cores to use; 0: all.")] = 0
+    threads: Annotated[int, Meta(ge=0, description="Cores to use; 0: one for up to 100,000 rows, else all.")] = 0
 
-    @property
-    def trees(self) -> Trees:
-        return Trees(self.rounds, self.depth, self.rate, self.least_weight, self.sample, self.seed, self.threads)
+    def trees(self, rows: int) -> Trees:
+        # Waiting for each other costs threads more than so few rows take.
+        threads = self.threads or (1 if rows <= FEW_ROWS else 0)
+        return Trees(self.rounds, self.depth, self.rate, self.least_weight, self.sample, self.seed, threads)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _fit(rows: pl.DataFrame, params: UpliftParams, report: Any) -> Fitted:
         rows["outcome"].to_numpy(),
         rows["propensity"].to_numpy() if "propensity" in rows.columns else None,
     )
-    parts = uplift.fit(learned, params.method, params.trees, report)  # type: ignore[arg-type]
+    parts = uplift.fit(learned, params.method, params.trees(rows.height), report)  # type: ignore[arg-type]
     return Fitted(parts, encoder, float(learned.treatment.mean()), params)
 
 

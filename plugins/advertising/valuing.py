@@ -103,7 +103,9 @@ class ValueLearner(Learner):
     def frames(self, shop: Any, window: Any) -> Frames:
         from plugins.advertising import queries
 
-        return {"orders": queries.orders(shop, window)}
+        orders = queries.orders(shop, window)
+        _enough(orders)
+        return {"orders": orders}
 
     def split(self, frames: Frames) -> Split:
         """By day: the last fifth of the time is test, the tenth before it validation."""
