@@ -7,6 +7,7 @@ Snyder and Shen: *Fundamentals of Supply Chain Theory*, 2nd ed., 2019: newsvendo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +104,7 @@ def levels(demand: Demand, terms: Terms) -> Levels:
     """
     covered = terms.lead_days + terms.review_days
     mean, deviation = demand.over(covered, terms.lead_deviation)
-    point = quantile(terms.service, mean, deviation)
+    point = needed(terms.service, mean, deviation)
     until = demand.over(covered + terms.cycle_days)[0]
     return Levels(np.maximum(point - mean, 0.0), point, point + np.maximum(until - mean, 0.0))
 
@@ -114,6 +115,17 @@ def order_quantity(position: Floats, found: Levels, terms: Terms) -> Floats:
     cases = np.ceil(np.round(wanted / terms.multiple, 9))
     needed = (position <= found.reorder_point) & (found.order_up_to > position) & (found.order_up_to > 0)
     return np.where(needed, np.maximum(cases, 1.0) * terms.multiple, 0.0)
+
+
+def needed(level: Floats, mean: Floats, deviation: Floats) -> Floats:
+    """The stock that meets demand with the chance `level`; never less where demand is vaguer.
+
+    The plain quantile of a very wide distribution falls again, since most of it lies at zero: the width counts only as
+    far as it asks for more stock.
+    """
+    levels, widths = _widest()
+    most = np.interp(level, levels, widths) * mean
+    return quantile(level, mean, np.minimum(deviation, most))
 
 
 def quantile(level: Floats, mean: Floats, deviation: Floats) -> Floats:
@@ -172,6 +184,15 @@ def _at(totals: Floats, days: Floats, power: float) -> Floats:
 def _gamma(mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:
     mean, deviation = np.maximum(mean, LEAST_DEVIATION), np.maximum(deviation, LEAST_DEVIATION)
     return (mean / deviation) ** 2, deviation**2 / mean
+
+
+@cache
+def _widest() -> tuple[Floats, Floats]:
+    """For each level the deviation, in means, at which a gamma distribution asks for most stock."""
+    levels, widths = np.linspace(0.5, 0.9995, 400), np.logspace(-2, 2, 800)
+    shape = (1 / widths**2)[:, None]
+    stock = special.gammaincinv(shape, levels[None, :]) / shape
+    return levels, widths[stock.argmax(axis=0)]
 
 
 def _certain(mean: Floats, deviation: Floats) -> npt.NDArray[np.bool_]:

@@ -92,7 +92,7 @@ def judge(found: Shelves, demand: Demand, settings: Any) -> Verdicts:
     risk = 1 - policy.below(found.available, *demand.over(waits, terms.lead_deviation))
 
     # An order that waits for as long as stock lasts above the point for the lead time alone is still in time.
-    alone = policy.quantile(terms.service, *demand.over(terms.lead_days, terms.lead_deviation))
+    alone = policy.needed(terms.service, *demand.over(terms.lead_days, terms.lead_deviation))
     order_in = policy.days_of_cover(np.maximum(position - alone, 0.0), demand.mean)
     order_in = np.where(position <= alone, 0.0, np.nan_to_num(order_in, nan=MOST_DAYS_AHEAD))
 
