@@ -139,7 +139,9 @@ class PluginContract:
         if form_class is None:
             return
         defaults = {name: each.initial for name, each in form_class.base_fields.items()}
-        form = form_class(data={name: value for name, value in defaults.items() if value not in (None, False)})
+        form = form_class(
+            data={name: value for name, value in defaults.items() if value is not None and value is not False}
+        )
         assert form.is_valid(), f"the settings form refuses its own defaults: {form.errors}"
         registry.save_settings(shop, plugin.slug, form.cleaned_data)
         refresher.poll()

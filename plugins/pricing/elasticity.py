@@ -54,12 +54,15 @@ def estimate(
     for number, (products, here) in enumerate(parts):
         progress(number / len(parts))
         fold = blocks(panel.period[here], folds)
-        if fold is None:
+        if fold is None or np.ptp(t[here]) < 1e-9:
             continue
         kind, y_left, t_left = residuals(y[here], t[here], w[here], fold, nuisance, seed)
         chosen[kind] = chosen.get(kind, 0) + len(products)
-        found = _slopes(panel.product[here], panel.period[here], y_left, t_left, n)
-        theta[products], se[products] = found[0][products], found[1][products]
+        found = slopes(panel.product[here], panel.period[here], y_left, t_left, n)
+        # A price that never moved has a remainder too: the noise of what the others' nuisances say of it.
+        moved = np.bincount(panel.product, t * t, n) > LEAST_RESIDUAL * np.maximum(rows, 1)
+        theta[products] = np.where(moved, found[0], np.nan)[products]
+        se[products] = np.where(moved, found[1], np.inf)[products]
         slope = np.nan_to_num(theta, nan=float(_mean(theta[products], se[products])))[panel.product[here]]
         weights[products] = _ridge(w[here], y[here] - slope * t[here])
     if (panel.raw_units == 0).any():
@@ -85,8 +88,7 @@ def residuals(y: Floats, t: Floats, w: Floats, fold: Codes, nuisance: str, seed:
         warnings.simplefilter("ignore")  # of its own inference, which is not used: ours counts periods as clusters
         model.fit(y, t, W=w, cache_values=True, inference=None)
     y_left, t_left, _x, _w = model.residuals_
-    # The last stage of LinearDML has an intercept: it is taken out here.
-    return kind, np.ravel(y_left) - np.mean(y_left), np.ravel(t_left) - np.mean(t_left)
+    return kind, np.ravel(y_left), np.ravel(t_left)
 
 
 def blocks(period: Codes, folds: int) -> Codes | None:
@@ -156,7 +158,7 @@ def _model(kind: str, seed: int) -> Any:
     )  # fmt: skip
 
 
-def _slopes(product: Codes, period: Codes, y: Floats, t: Floats, n: int) -> tuple[Floats, Floats]:
+def slopes(product: Codes, period: Codes, y: Floats, t: Floats, n: int) -> tuple[Floats, Floats]:
     """θ a product, and its standard error with periods as clusters (Liang and Zeger 1986)."""
     power = np.bincount(product, t * t, n)
     rows = np.bincount(product, minlength=n)

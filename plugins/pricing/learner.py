@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -56,7 +57,8 @@ class ElasticityParams:
     ] = "auto"
     folds: Annotated[int, Meta(ge=2, le=20, description="Blocks of time for cross-fitting.")] = 4
     harmonics: Annotated[
-        int | None, Meta(ge=0, le=6, description="Waves of the season in a year. Null: chosen on validation, else 1.")
+        Annotated[int, Meta(ge=0, le=6)] | None,
+        Meta(description="Waves of the season in a year. Null: chosen on validation, else 1."),
     ] = None
     trend: Annotated[bool, Meta(description="Whether the passing of time is a control.")] = True
     periods_per_year: Annotated[
@@ -67,7 +69,7 @@ class ElasticityParams:
     ] = 300
     shrink: Annotated[bool, Meta(description="Draw noisy elasticities towards their category's and brand's.")] = True
     level: Annotated[
-        Literal[0.8, 0.9, 0.95, 0.99], Meta(description="Probability that the interval holds the elasticity.")
+        float, Meta(ge=0.5, le=0.999, description="Probability that the interval holds the elasticity.")
     ] = 0.9
     seed: Annotated[int, Meta(ge=0, description="Of the trees.")] = 0
 
@@ -204,7 +206,7 @@ def _fit(sales: pl.DataFrame, params: ElasticityParams, progress: Any) -> Fitted
         usual = float(np.nanmedian(found.theta))
         known = np.isfinite(found.se)
         mean, sd, spread = np.where(known, found.theta, usual), np.where(known, found.se, shrinkage.PRIOR_SD), {}
-    width = scorer.NORMAL[params.level] * sd
+    width = NormalDist().inv_cdf((1 + params.level) / 2) * sd
     arrays = {
         "product_ids": _ids(rows.product_ids),
         "elasticity": mean, "lower": mean - width, "upper": mean + width, "sd": sd,

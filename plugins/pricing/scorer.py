@@ -15,7 +15,6 @@ import polars as pl
 from plugins.pricing.features import Floats, Panel, panel, season
 
 Array = npt.NDArray[Any]
-NORMAL = {0.8: 1.2816, 0.9: 1.6449, 0.95: 1.96, 0.99: 2.5758}  # half-widths of intervals in standard deviations
 
 
 class ElasticityScorer:

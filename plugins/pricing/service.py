@@ -169,7 +169,7 @@ def _tried(place: int, wanted: Wanted, current: Decimal, currency: str) -> Decim
             price = rounded(float(current) * (1 + float(wanted.percent or 0) / 100), currency)
     except (InvalidOperation, ValueError):
         price = Decimal(0)
-    if not 0 < price < 10**10:
+    if not (price.is_finite() and 0 < price < 10**10):
         raise BadPrice(place, "price", say("This is no price above 0."))
     return price
 
