@@ -77,9 +77,10 @@ _REPEAT = OpenApiParameter(
     HEADER, str, OpenApiParameter.HEADER, description=_("Send a write again under the same key: it happens once.")
 )
 _ASK: dict[str, Any] = {
-    "tags": ["privacy"], "request": AskedSerializer, "responses": {202: RequestSerializer}, "parameters": [_REPEAT],
+    "tags": ["privacy"], "auth": [{"key": []}], "request": AskedSerializer, "responses": {202: RequestSerializer},
+    "parameters": [_REPEAT],
 }  # fmt: skip
-_SEE: dict[str, Any] = {"tags": ["privacy"], "responses": RequestSerializer}
+_SEE: dict[str, Any] = {"tags": ["privacy"], "auth": [{"key": []}], "responses": RequestSerializer}
 _SCOPE = f"Scope: `{SCOPE}`"
 
 
@@ -131,7 +132,8 @@ class ExportFile(_Requests):
     http_method_names = ("get", "head")
 
     @extend_schema(
-        tags=["privacy"], operation_id="privacy_exports_file", summary=_("The file of an export"), description=_SCOPE,
+        tags=["privacy"], auth=[{"key": []}], operation_id="privacy_exports_file",
+        summary=_("The file of an export"), description=_SCOPE,
         responses={(200, "application/json"): OpenApiTypes.OBJECT},
     )  # fmt: skip
     def get(self, request: Request, request_id: UUID) -> StreamingHttpResponse:

@@ -44,7 +44,7 @@ from commerce_ai.shop.revision import bump
 
 _TIES = {"anonymous_id", "user_id", "session_id", "decision_id"}  # what ties a row to others of the same visit
 # Names of the row itself, and what taxes are reckoned by: kept in rows that stay.
-_BOOKS = {"external_id", "number", "coupon", "shipping_country", "billing_country"}
+_BOOKS = {"external_id", "number", "shipping_country", "billing_country"}
 
 
 _JUDGED = (Conversation, Message, Order, Payment, Review)  # what a label may be about
@@ -159,6 +159,9 @@ def _forget(shop: Shop, person: Person, held: dict[Model, set[Any]], batches: li
             counts[model._meta.db_table] += model._base_manager.filter(pk__in=keys).delete()[0]
         else:
             labels = Label.objects.of(shop).filter(subject_type=model._meta.model_name, subject_id__in=keys)
+            if model in (Conversation, Order):
+                rows = model._base_manager.filter(pk__in=keys)
+                tombstones.note_emptied(shop.pk, model, rows.values_list("external_id", flat=True))
             counts["shop_label"] += labels.update(text="", details={}) if model in _JUDGED else 0
             counts[model._meta.db_table] += model._base_manager.filter(pk__in=keys).update(**_blanks(model))
     for found in Customer.objects.of(shop).filter(pk=person.customer_id):

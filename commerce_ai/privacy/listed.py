@@ -82,7 +82,7 @@ NOT_PERSONAL: Mapping[str, Mapping[str, str]] = {
         "shop.Payment": "method provider currency source",
         "shop.Chargeback": "currency source",
         "shop.Refund": "currency source",
-        "shop.Event": "kind name platform",
+        "shop.Event": "kind platform",
         "shop.Review": "language source",
         "shop.Mention": "platform language",
         "shop.Conversation": "channel language",

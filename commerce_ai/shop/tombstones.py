@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from django.db.models import Model
+
 from commerce_ai.crypto import keyed_hash
 from commerce_ai.shop import contact
 from commerce_ai.shop.models import Tombstone
@@ -18,6 +20,7 @@ from commerce_ai.shop.revision import Warm
 
 Kind = Tombstone.Kind
 Barred = Callable[[str, str], bool]
+EMPTIED = "row"  # of no person, but of a row that was one's
 _KEYS = {"customerid", "customer", "userid", "user", "anonymousid", "previousid", "externalid", "clientid"}
 _TELLING = 8  # characters: an id as long as that is no quantity and no size
 _LONGEST = 500
@@ -64,6 +67,21 @@ def _kept(rows: Iterable[Sequence[Any]], hashes: set[tuple[int, bytes]], shop_at
             yield row
 
 
+def emptied(shop_id: int, model: type[Model], external_ids: Iterable[str]) -> set[str]:
+    """Those of the ids under which a row was emptied as its person was erased: what hangs on it is nobody's."""
+    named = {hash_of(shop_id, EMPTIED, f"{model.__name__} {each}"): each for each in set(external_ids)}
+    rows = Tombstone.objects.of(shop_id).filter(kind=EMPTIED)
+    found = rows.filter(hash__in=list(named)).values_list("hash", flat=True) if rows.exists() else ()
+    return {named[bytes(each)] for each in found}
+
+
+def note_emptied(shop_id: int, model: type[Model], external_ids: Iterable[str]) -> None:
+    """Keep in mind which orders and conversations stay without their person."""
+    hashes = (hash_of(shop_id, EMPTIED, f"{model.__name__} {each}") for each in external_ids)
+    rows = [Tombstone(shop_id=shop_id, kind=EMPTIED, hash=each) for each in hashes if each]
+    Tombstone.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def barred(shop_id: int) -> Barred | None:
     """Says of (kind, value) whether it is erased; None where nobody is. Reads nothing from Postgres once warm."""
     hashes = _hashes.get(shop_id)
@@ -104,7 +122,8 @@ def _is_barred(shop_id: int, hashes: frozenset[tuple[str, bytes]], kind: str, va
 
 
 def _load(shop_id: int) -> frozenset[tuple[str, bytes]]:
-    return frozenset((kind, bytes(each)) for kind, each in Tombstone.objects.of(shop_id).values_list("kind", "hash"))
+    rows = Tombstone.objects.of(shop_id).exclude(kind=EMPTIED)
+    return frozenset((kind, bytes(each)) for kind, each in rows.values_list("kind", "hash"))
 
 
 _hashes: Warm[frozenset[tuple[str, bytes]]] = Warm("customers", _load)

@@ -74,7 +74,7 @@ def test_erasing_twice_is_harmless_and_audited(shop: Shop, secret_key: str, send
     second, first = ErasureLog.objects.of(shop).order_by("-asked_at")
     assert (first.by, first.reason, second.counts) == (person, "asked", {})
     assert bytes(first.person) == bytes(second.person)
-    assert Tombstone.objects.of(shop).count() == 4
+    assert Tombstone.objects.of(shop).exclude(kind="row").count() == 4
     erase(shop, "never heard of")
 
 

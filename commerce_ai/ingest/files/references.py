@@ -10,7 +10,7 @@ from commerce_ai.ingest.files.loading import Loading
 from commerce_ai.ingest.files.problems import ROW, shown
 from commerce_ai.ingest.files.tables import Table, tables
 from commerce_ai.shop import bulk, tombstones
-from commerce_ai.shop.models import Customer
+from commerce_ai.shop.models import Conversation, Customer, Order
 
 NEW = "_new_"  # + column: outside ids of rows that the load will make
 
@@ -29,6 +29,10 @@ def resolve(
     if field.refers is Customer and (gone := tombstones.erased(loading.shop.pk, texts.unique().drop_nulls())):
         frame = _anonymous(loading, frame, column, gone)
         texts = frame[column]
+    if field.refers in (Conversation, Order):
+        frame = _of_nobody(
+            frame, column, tombstones.emptied(loading.shop.pk, field.refers, texts.unique().drop_nulls())
+        )
     known = bulk.resolve(field.refers, loading.shop, texts.unique().drop_nulls())
     ids = texts.replace_strict(known, default=None, return_dtype=pl.Int64)
     unknown = texts.is_not_null() & ids.is_null()
@@ -59,13 +63,19 @@ def _anonymous(loading: Loading, frame: pl.DataFrame, column: str, gone: set[str
     """Rows of people who were erased stay what they are to the books, and say nothing of whom."""
     erased = pl.col(column).is_in(list(gone)).fill_null(False)
     loading.findings.add("erased", frame.filter(erased).height, column="")
+    return _of_nobody(frame, column, gone).with_columns(pl.when(~erased).then(column).alias(column))
+
+
+def _of_nobody(frame: pl.DataFrame, column: str, gone: set[str]) -> pl.DataFrame:
+    """Rows under one of `gone` say nothing of a person; all rows as they are where there is none."""
+    if not gone:
+        return frame
+    erased = pl.col(column).is_in(list(gone)).fill_null(False)
     others = [name for name in _OF_A_PERSON if name in frame.columns and frame[name].dtype == pl.String]
-    return frame.with_columns(
-        *(pl.when(~erased).then(name).otherwise(pl.lit("")).alias(name) for name in others),
-        pl.when(~erased).then(column).alias(column),
-    )
+    empty = {name: pl.lit(None if name == "ip" else "") for name in others}
+    return frame.with_columns(pl.when(~erased).then(name).otherwise(empty[name]).alias(name) for name in others)
 
 
 _OF_A_PERSON = (
-    "anonymous_id", "email", "phone", "address_hash", "device_id", "card_fingerprint", "title", "text", "subject",
+    "anonymous_id", "email", "phone", "address_hash", "device_id", "card_fingerprint", "title", "text", "subject", "ip",
 )  # fmt: skip

@@ -83,6 +83,7 @@ class Event(ShopModel):
         "user_id": "ties events to the customer",
         "customer": "ties events to the customer",
         "session_id": "ties a visit's events together",
+        "name": "what the visitor did; of a page, which one",
         "properties": "what the visitor did",
         "context": Personal("page, campaign and device of the visit", paths=KEPT_OF_CONTEXT),
     }
