@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Plugin, Slot
+from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from commerce_ai.shop.models import Shop
 
 
 class SupportPlugin(Plugin):
@@ -14,7 +21,7 @@ class SupportPlugin(Plugin):
     verbose_name = _("Customer service")
     summary = _("Answers customers from the shop's own facts and articles, or hands over to a person.")
     icon = "support_agent"
-    fallback = _("A person answers.")
+    fallback = _("Articles are searched by words; a person answers the rest.")
     slots = (
         Slot(
             "support.intent",
@@ -25,3 +32,24 @@ class SupportPlugin(Plugin):
             doc="What a customer wants, and whether the shop has ever heard it.",
         ),
     )
+    learners = ("learner.IntentLearner",)
+    schedules = (
+        Schedule(
+            "retrain",
+            "commerce_ai.learning.runs.retrain_plugin",
+            _("Retrain every night"),
+            at="03:05",
+            arguments={"plugin": "support"},
+        ),
+    )
+    pages = (Page("board/", "plugins.support.admin.board", _("Customer service")),)
+
+    def cards(self, request: HttpRequest, shop: Shop) -> list[Card]:
+        from plugins.support import admin
+
+        return admin.cards(shop)
+
+    def health(self, shop: Shop) -> list[Health]:
+        from plugins.support import admin
+
+        return admin.findings(shop)

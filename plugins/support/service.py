@@ -1,0 +1,223 @@
+"""Answers one message: what is wanted, what may be told, from which article, or by whom; and keeps the decision.
+
+A template with slots from facts comes first, then an article, then a person. Facts of a customer are told to that
+customer only: to a secret key that names them, or to a visitor with the token that the shop's server signed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+from django.utils.translation import gettext as say
+
+from commerce_ai import registry
+from commerce_ai.decisions import payload
+from commerce_ai.decisions.record import NewDecision, new_decision_id, record
+from commerce_ai.ids import uuid7
+from commerce_ai.learning.live import live
+from commerce_ai.shop.models import Conversation, Customer, Shop
+from plugins.support import conversations, features, library, phrasing, queries
+from plugins.support.answers import Answer, Citation, Question, Reason
+from plugins.support.forms import SLOT
+
+logger = logging.getLogger(__name__)
+
+PLUGIN = "support"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the live version made of a message; all None without one."""
+
+    version: Any = None
+    intent: str | None = None
+    confidence: float | None = None
+    oddness: float | None = None
+    vector: Any = None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered, before it is written down."""
+
+    action: str
+    text: str
+    reasons: list[Reason]
+    citations: list[Citation]
+
+
+def reply(shop_id: int, subject: Any, question: Question, *, trusted: bool = False) -> Answer:
+    """Answer `question` of `subject` (an api `Subject`) and write both into the conversation.
+
+    `trusted`: the asker may speak in any conversation of the shop (its own server). Raises `conversations.Unknown`.
+    """
+    started = time.perf_counter()
+    shop = Shop.objects.get(pk=shop_id)
+    settings = registry.settings_for(shop_id, PLUGIN)
+    customer = queries.customer_of(shop_id, subject.customer_external_id) if subject.proven else None
+    reading = Reading() if settings.people_only else _read(shop_id, question.text)
+    with transaction.atomic():
+        conversation = conversations.enter(shop, subject, customer, question, trusted)
+        asked, is_new = conversations.note(conversation, question)
+        if not is_new and (before := conversations.answer_to(conversation, asked)) is not None:
+            return before
+        made = _reply(shop, conversation, customer, question, reading, settings)
+        answer = _answer(conversation, made, reading, settings)
+        conversations.keep(conversation, asked, answer)
+    return _decide(shop_id, subject, conversation, answer, reading, started)
+
+
+def _reply(
+    shop: Shop,
+    conversation: Conversation,
+    customer: Customer | None,
+    question: Question,
+    reading: Reading,
+    settings: Any,
+) -> Reply:
+    if conversation.status == Conversation.Status.HANDED_OFF:
+        why = _why("with_a_person", say("A person has this conversation"))
+        return Reply("waiting", say("A person is looking into this and will answer here."), [why], [])
+    if settings.people_only:
+        return _hand_over(_why("people_only", say("The shop has every message answered by a person")))
+    reasons, intent = [], None
+    if reading.intent is not None and reading.confidence is not None and reading.oddness is not None:
+        if reading.oddness > settings.most_oddness:
+            reasons.append(_why("out_of_scope", say("Unlike what the shop was asked before")))
+        elif reading.confidence < settings.least_confidence:
+            reasons.append(_why("unsure", say("It is not sure what is wanted")))
+        else:
+            intent = reading.intent
+            reasons.append(_why("intent", say("Read as: %(intent)s") % {"intent": intent}, intent=intent))
+    if intent and intent in {each.strip() for each in settings.handover_intents.split(",")}:
+        return _hand_over(*reasons)
+    found = _article(shop, question, reading, settings)
+    if intent and (templates := queries.templates(shop, intent)):
+        if told := _from_template(shop, customer, question, templates):
+            return Reply("template", told[0], [*reasons, told[1]], [])
+        if customer is None and all(map(phrasing.needs_order, templates)):
+            why = _why("not_proven", say("Nobody vouches for who is asking"))
+            text = say("For your privacy I can only look into your orders when you are signed in.")
+            cited = [found[1]] if found else []
+            return Reply("sign_in", " ".join([text, *(each.quote for each in cited)]), [*reasons, why], cited)
+    if found:
+        nearness, citation = found
+        why = _why("article", say("From the article %(title)s") % {"title": citation.title}, nearness=f"{nearness:.2f}")
+        return Reply("article", citation.quote, [*reasons, why], [citation])
+    return _hand_over(*reasons, _why("no_article", say("No article of the shop answers this")))
+
+
+def _from_template(
+    shop: Shop, customer: Customer | None, question: Question, templates: list[str]
+) -> tuple[str, Reason] | None:
+    """The first template whose slots can all be filled. A stranger's slots know the shop only."""
+    facts = {"shop": shop.name}
+    if customer is not None and any(map(phrasing.needs_order, templates)):
+        facts |= queries.order_facts(shop, customer, features.numbers_in(question.text))
+    for template in templates:
+        if (text := phrasing.fill(template, facts)) is not None:
+            if phrasing.needs_order(template):
+                return text, _why("own_facts", say("From your own orders"))
+            return text, _why("template", say("The shop's answer to this"))
+    return None
+
+
+def _hand_over(*reasons: Reason) -> Reply:
+    return Reply("handover", say("I am handing this over to a colleague, who will answer here."), list(reasons), [])
+
+
+def _article(shop: Shop, question: Question, reading: Reading, settings: Any) -> tuple[float, Citation] | None:
+    """The nearest passage with its nearness, where it is near enough."""
+    found = library.find(shop.pk, question, reading.version, reading.vector)
+    return found if found and found[0] >= settings.least_nearness and found[1].quote else None
+
+
+def _read(shop_id: int, text: str) -> Reading:
+    version = next(iter(live(shop_id, SLOT)), None)
+    if version is None:
+        return Reading()
+    try:
+        scorer = version.scorer
+        vector = scorer.vectors([text])
+        chances = scorer.intents.probabilities(vector)[0]
+        best = int(chances.argmax())
+        return Reading(
+            version,
+            scorer.intents.names[best],
+            float(chances[best]),
+            float(scorer.intents.oddness(vector)[0]),
+            vector[0],
+        )
+    except Exception:
+        logger.exception("version %s could not read a message", version.version_id)
+        return Reading(failed=True)
+
+
+def _answer(conversation: Conversation, made: Reply, reading: Reading, settings: Any) -> Answer:
+    why = _why_fallback(reading, settings)
+    return Answer(
+        conversation_id=conversation.external_id,
+        message_id=str(uuid7()),
+        action=made.action,
+        text=made.text,
+        citations=made.citations,
+        reasons=made.reasons,
+        intent=reading.intent,
+        confidence=None if reading.confidence is None else round(reading.confidence, 4),
+        out_of_scope_score=None if reading.oddness is None else round(reading.oddness, 4),
+        decision_id=str(new_decision_id()),
+        version=f"{reading.version.learner.name} v{reading.version.version_id}" if reading.version else None,
+        fallback=bool(why),
+        fallback_reason=why,
+    )
+
+
+def _decide(
+    shop_id: int, subject: Any, conversation: Conversation, answer: Answer, reading: Reading, started: float
+) -> Answer:
+    decision = NewDecision(
+        decision_id=UUID(answer.decision_id),
+        shop_id=shop_id,
+        plugin=PLUGIN,
+        kind="reply",
+        placement="chat",
+        subject=f"conversation:{answer.conversation_id}",
+        customer_id=conversation.customer_id,
+        anonymous_id=subject.anonymous_id,
+        session_id=subject.session_id,
+        version_id=reading.version.version_id if reading.version else None,
+        payload=payload.Payload(
+            value=answer.action,
+            context={
+                "intent": answer.intent,
+                "confidence": answer.confidence,
+                "out_of_scope_score": answer.out_of_scope_score,
+                "articles": [each.article_id for each in answer.citations],
+            },
+        ),
+        reasons=[each.code for each in answer.reasons],
+        flags=("fallback",) if answer.fallback else (),
+        latency_ms=round((time.perf_counter() - started) * 1000, 3),
+    )
+    return msgspec.structs.replace(answer, stored=record(decision).stored)
+
+
+def _why_fallback(reading: Reading, settings: Any) -> str:
+    if settings.people_only:
+        return say("The shop has switched to people only.")
+    if reading.failed:
+        return say("The live version could not read the message: articles are searched by words.")
+    if reading.version is None:
+        return say("No version is live yet: articles are searched by words.")
+    return ""
+
+
+def _why(code: str, text: str, **params: str) -> Reason:
+    return Reason(code, text, params)
