@@ -70,10 +70,7 @@ def apply_webhooks() -> int:
 
 @transaction.atomic
 def _apply_next() -> bool:
-    waiting = WebhookDelivery.objects.filter(state=State.WAITING).filter(
-        Q(retry_at=None) | Q(retry_at__lte=timezone.now())
-    )
-    row = waiting.order_by("pk").select_for_update(skip_locked=True).first()
+    row = receiving.claim()
     if row is None:
         return False
     with connection.cursor() as cursor:

@@ -70,6 +70,13 @@ def prune(keep: timedelta = timedelta(days=7), *, at_once: int = 10_000) -> int:
         return cursor.rowcount
 
 
+def forget_contacts(before: datetime) -> int:
+    """Empty the contacts of batches that were set aside before then, and that nobody looked after; how many."""
+    aside = IngestBatch.objects.filter(set_aside_at__lt=before)
+    keys = [each.pk for each in aside.only("pk", "contacts") if each.contacts]
+    return IngestBatch.objects.filter(pk__in=keys).update(contacts="")
+
+
 def _run_some() -> int:
     claimed: list[IngestBatch] = []
     try:

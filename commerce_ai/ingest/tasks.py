@@ -60,6 +60,7 @@ def sweep() -> int:
         metrics.mend_orders()
     if _is_time("prune", 900):
         projection.prune()
+        projection.forget_contacts(timezone.now() - VISITORS_KEPT)
         receiving.prune()
         addresses.truncate_stored()
         metrics.forget_visitors(timezone.now().date() - VISITORS_KEPT)

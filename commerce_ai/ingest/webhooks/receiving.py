@@ -68,17 +68,24 @@ def quarantine(shop_id: int, row: WebhookDelivery, reason: str, column: str, mes
     fingerprint = keyed_hash(f"{shop_id}\0{row.platform}\0{row.delivery_id}", purpose="quarantine")
     fresh = QuarantineRow(
         shop_id=shop_id, format=f"webhook:{row.platform}"[:32], table=row.topic, column=column[:255],
-        reason=reason[:64], message=message, sealed=row.body, values={"topic": row.topic, "delivery": row.delivery_id}, fingerprint=fingerprint,
+        reason=reason[:64], message=message, sealed=row.body,
+        values={"topic": row.topic, "delivery": row.delivery_id}, fingerprint=fingerprint,
     )  # fmt: skip
     QuarantineRow.objects.bulk_create([fresh], ignore_conflicts=True)
+
+
+def claim() -> WebhookDelivery | None:
+    """The oldest delivery of any shop whose time it is, held until the caller's transaction ends."""
+    due = Q(retry_at=None) | Q(retry_at__lte=timezone.now())
+    waiting = WebhookDelivery.objects.filter(due, state=State.WAITING)
+    return waiting.order_by("pk").select_for_update(skip_locked=True).first()
 
 
 def prune(keep: timedelta = timedelta(days=7), keep_aside: timedelta = timedelta(days=40)) -> int:
     """Delete deliveries that were done longer ago than `keep`, and those that nobody looked after; how many."""
     now = timezone.now()
-    over = WebhookDelivery.objects.filter(
-        Q(done_at__lt=now - keep) | Q(state=State.ASIDE, received_at__lt=now - keep_aside)
-    )
+    aside = Q(state=State.ASIDE, received_at__lt=now - keep_aside)
+    over = WebhookDelivery.objects.filter(Q(done_at__lt=now - keep) | aside)
     return WebhookDelivery.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:10_000])).delete()[0]
 
 
