@@ -46,14 +46,15 @@ SHOP_DATA = (
 )  # fmt: skip
 INTAKE = (
     ("ingest.fileload", "upload_file"), ("ingest.quarantinerow", "report"), ("ingest.cleaningreport", "mop"),
-    ("ingest.ingestbatch", "inbox"),
+    ("ingest.ingestbatch", "inbox"), ("ingest.webhookdelivery", "webhook"),
 )  # fmt: skip
 LEARNING = (
     ("learning.run", "play_circle"), ("learning.version", "deployed_code"), ("decisions.decision", "fork_right"),
 )  # fmt: skip
 PRIVACY = (("privacy.privacyrequest", "contract_delete"), ("privacy.erasurelog", "person_off"))
 ACCESS = (
-    ("api.apikey", "key"), ("api.signingsecret", "signature"), ("commerce_ai.schedulestate", "schedule"),
+    ("api.apikey", "key"), ("api.signingsecret", "signature"), ("ingest.webhooksource", "webhook"),
+    ("commerce_ai.schedulestate", "schedule"),
     ("shop.shopmember", "badge"), ("shop.shop", "storefront"), ("auth.user", "manage_accounts"),
     ("auth.group", "groups"),
 )  # fmt: skip

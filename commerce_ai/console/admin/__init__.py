@@ -13,5 +13,6 @@ from commerce_ai.console.admin import (  # noqa: F401
     published,
     schedules,
     stock,
+    webhooks,
     words,
 )
