@@ -173,14 +173,17 @@ def _act(request: HttpRequest) -> HttpResponse:
         queued = runs.retrain_plugin(shop.pk, PLUGIN)
         messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
     elif action == "approve":
-        _tell(request, service.each(rows, lambda row: service.approve(row, by, _quantity(request, row))))
+        wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
+        told = [row for row in rows if row.pk in wanted]
+        _tell(request, service.each(told, lambda row: service.approve(row, by, wanted[row.pk])))
     elif action == "reject":
         _tell(request, service.each(rows, lambda row: service.reject(row, by)))
     elif action == "undo":
         _tell(request, service.each(rows, lambda row: service.undo(row, by)))
     elif action == "edit":
-        edited = [row for row in rows if (quantity := _quantity(request, row)) and quantity != row.quantity]
-        _tell(request, service.each(edited, lambda row: service.edit(row, _quantity(request, row) or row.quantity)))
+        wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
+        told = [row for row in rows if row.pk in wanted]
+        _tell(request, service.each(told, lambda row: service.edit(row, wanted[row.pk])))
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))
 
 

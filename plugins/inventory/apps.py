@@ -44,7 +44,7 @@ class InventoryPlugin(Plugin):
         ),
         Schedule(
             "publish",
-            "plugins.inventory.tasks.publish",
+            "plugins.inventory.tasks.look",
             _("Look at the stock every hour"),
             every=timedelta(hours=1),
         ),

@@ -157,9 +157,9 @@ class DemandLearner(Learner):
         return fitting.evaluate(scorer, test["sales"], self.metric)
 
     def publish(self, scorer: DemandScorer, version: Any) -> None:
-        from plugins.inventory import publishing
+        from plugins.inventory import tasks
 
-        publishing.publish(version.shop, scorer, version.pk)
+        tasks.publish(version.shop, scorer, version.pk)
 
     def explain(self, scorer: DemandScorer) -> pl.DataFrame:
         """What the global model goes by, by its gain."""

@@ -121,7 +121,7 @@ def by_class(means: Mapping[str, Floats], kinds: npt.NDArray[np.int64], methods:
 
 def choose(rolled: Rolled, candidates: Sequence[str]) -> dict[str, str]:
     """The method of each class by mean RMSSE over origins; a class with too few products takes what is best for all."""
-    able = [each for each in candidates if set(each.split("+")) <= rolled.means.keys()]
+    able = [each for each in candidates if set(each.split("+")) <= rolled.means.keys()] or [pool.BASELINE]
     errors = {each: rmsse(rolled, mixed(rolled.means, each)) for each in able}
     best = min(able, key=lambda each: np.nanmean(errors[each]))
     chosen = {}

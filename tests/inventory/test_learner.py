@@ -90,7 +90,9 @@ def test_what_it_can_not_answer_names_the_row(folder):
 
 
 def test_texts_may_be_ids(tmp_path):
-    frames = checked(sales(products=4, days=60).with_columns("tea-" + pl.col("product_id").cast(pl.String)))
+    frames = checked(
+        sales(products=4, days=60).with_columns(("tea-" + pl.col("product_id").cast(pl.String)).alias("product_id"))
+    )
     made = LEARNER.fit(frames, DemandParams(**QUICK), Silent())
     LEARNER.save(made, tmp_path)
     answer = LEARNER.predict(LEARNER.load(tmp_path))
@@ -123,7 +125,7 @@ def test_prices_make_the_global_model_a_forecast(tmp_path):
     """Half price, twice the sales: a planned reduction raises the forecast of its days."""
     rng = np.random.default_rng(0)
     cheap = np.arange(80) % 8 < 3
-    base = sales(products=12, days=80, weekend=0.5).select("product_id").unique().sort("product_id")
+    base = sales(products=20, days=80, weekend=0.5).select("product_id").unique().sort("product_id")
     rows = base.join(
         pl.DataFrame({"date": [sales()["date"].min() + timedelta(days=n) for n in range(80)], "cheap": cheap}),
         how="cross",

@@ -156,7 +156,7 @@ def test_the_hourly_look_follows_the_stock_and_keeps_what_was_edited(shop, go_li
     service.edit(proposal(shop, "tea-11"), Decimal(77))
     StockLevel.objects.of(shop).filter(product__external_id="tea-9").update(on_hand=5000)
     StockLevel.objects.of(shop).filter(product__external_id="tea-8").update(on_hand=0)
-    assert tasks.publish(shop.pk) == "6 proposals are open"
+    assert tasks.look(shop.pk) == "6 proposals are open"
     assert proposal(shop, "tea-11").quantity == 77 and proposal(shop, "tea-9").state == "expired"
     sold_out = StockOutlook.objects.of(shop).get(product__external_id="tea-8")
     assert (sold_out.days_of_cover, sold_out.stock_out_on) == (0, today(shop))
