@@ -194,9 +194,8 @@ def decide(cases: list[Any], fraud: bool, by: Any) -> tuple[int, int]:
 class StepInline(ShopInline):
     model = CaseStep
     writer = remover = None
-    fields = ("kind", "said", "by", "at")
-    readonly_fields = fields
-    ordering = ("at", "pk")
+    fields = readonly_fields = ("kind", "said", "by", "at")
+    ordering = ("pk",)
 
 
 @admin.register(Case)

@@ -106,7 +106,10 @@ def _parity(bench: Bench, rows: pl.DataFrame) -> None:
     gaps = parity(rows, sample)
     worst = max(gaps, key=lambda name: gaps[name])
     bench.row("feature parity", {"max_abs_difference": gaps[worst]}, seconds=round(monotonic() - started, 2))
-    bench.note(f"of {len(gaps)} features on {sample.height} payments, {worst} is farthest off; left out: {SAME_SECOND}")
+    bench.note(
+        f"of {len(gaps)} features on {sample.height} payments, {worst} is farthest off, by "
+        f"{gaps[worst]:.1e}; left out: {SAME_SECOND}"
+    )
 
 
 def _day(rows: pl.DataFrame, day: datetime) -> pl.DataFrame:

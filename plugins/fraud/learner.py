@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -64,8 +63,8 @@ class TreesLearner(Learner):
     slot = "fraud.score"
     params = TreesParams
     metric = Metric("average_precision", "max", "rules", _statistic)
-    inputs: Mapping[str, FrameSchema] = {"transactions": INPUTS}
-    requests: Mapping[str, FrameSchema] = {"transactions": INPUTS}
+    inputs = {"transactions": INPUTS}
+    requests = {"transactions": INPUTS}
     output = OUTPUT
 
     def frames(self, shop: Any, window: Any) -> Frames:
@@ -91,16 +90,15 @@ class TreesLearner(Learner):
         """Learn from labelled rows that are older than the label delay (or in `train_from` … `train_to`)."""
         params = _checked(params)
         frame = frames["transactions"]
-        from_later = frame["timestamp"].max() if validation is not None else None
+        earlier_until = frame["timestamp"].max()
         if validation is not None:
             frame = pl.concat([frame, validation["transactions"]], how="diagonal_relaxed")
         report(stage="features", progress=0.0)
         rows, _order = _rows(frame, params.label_delay_days)
         x = features.matrix(rows, params.label_delay_days)[:, : _width(params)]
-        y = rows.fraud if params.train_to else _told(rows, int(rows.time[-1]) if len(rows) else 0)
-        learn = _to_learn(rows, params)
-        if from_later is not None and (params.calibrated is None or params.rounds is None):
-            params = self._choose(rows, x, learn, int(from_later.timestamp() * 1_000_000), params, report)
+        learn, y = _to_learn(rows, params, held_back=validation is not None)
+        if validation is not None and isinstance(earlier_until, datetime):
+            params = self._choose(rows, x, learn, int(earlier_until.timestamp() * 1_000_000), params, report)
         frauds = int((y[learn] == 1).sum())
         if frauds < trees.LEAST_FRAUDS or frauds == learn.sum():
             raise NotEnoughData(
@@ -205,14 +203,24 @@ def _told(rows: Rows, at: int) -> Any:
     return np.where((rows.fraud == 1) & (rows.known > at), 0, rows.fraud)
 
 
-def _to_learn(rows: Rows, params: TreesParams) -> Any:
-    learn = rows.fraud != UNKNOWN
-    if params.train_from is not None:
-        learn &= rows.time >= _instant(params.train_from, "train_from")
+def _to_learn(rows: Rows, params: TreesParams, *, held_back: bool = False) -> tuple[Any, Any]:
+    """Which rows are learned from, and their labels.
+
+    With `held_back` rows missing at the end, a span that lies among them is moved to before it: the recipe is judged.
+    """
+    end = int(rows.time[-1]) if len(rows) else 0
+    low, labelled = _instant(params.train_from, "train_from"), rows.fraud != UNKNOWN
     if params.train_to is not None:
-        return learn & (rows.time < _instant(params.train_to, "train_to", end=True))
+        high = _instant(params.train_to, "train_to", end=True)
+        chosen = labelled & (rows.time >= low) & (rows.time < high)
+        if chosen.any() or not held_back:
+            return chosen, rows.fraud
+        low = end - params.label_delay_days * DAY_US - (high - low)
     # Of the last days nobody can say yet that they are not fraud.
-    return learn & (rows.time <= (rows.time[-1] if len(rows) else 0) - params.label_delay_days * DAY_US)
+    until = end - params.label_delay_days * DAY_US
+    if held_back and low > until:
+        low = 0
+    return labelled & (rows.time >= low) & (rows.time <= until), _told(rows, end)
 
 
 def _instant(text: str | None, name: str, end: bool = False) -> int:

@@ -22,6 +22,7 @@ from commerce_ai.learning.live import live
 from plugins.fraud import entities, features, models, policy, queries, reasons, rules, seen
 from plugins.fraud.answers import Answer, Reason, Request
 from plugins.fraud.forms import SLOT
+from plugins.fraud.trees import TreesParams
 
 logger = logging.getLogger(__name__)
 PLUGIN = "fraud"
@@ -115,7 +116,9 @@ class _Known:
         self.history = "full"
         scorer = getattr(version, "scorer", None)
         past, until = _trained(scorer, self)
-        self.delay_days = scorer.params.label_delay_days if past is not None else 7
+        self.delay_days = (
+            TreesParams.label_delay_days if scorer is None or past is None else scorer.params.label_delay_days
+        )
         past = past or _no_past()
         try:
             theirs, its = seen.recent(shop_id, self.customer, self.terminal, self.payment)

@@ -86,7 +86,8 @@ def choose(x: Array, y: Array, later_x: Array, later_y: Array, params: TreesPara
 
 def fit(x: Array, y: Array, params: TreesParams, report: Any) -> tuple[Any, TreesParams]:
     """The booster, and the params with what was still open: the last fifth of the rows, kept back, calibrates."""
-    params = replace(params, rounds=params.rounds or USUAL_ROUNDS, positive_weight=params.positive_weight or 1.0)
+    weight = params.positive_weight or 1.0
+    params = replace(params, rounds=params.rounds or USUAL_ROUNDS, positive_weight=weight)
     if params.calibrated is None:
         cut = len(y) * 4 // 5
         if min(_frauds(y[:cut]), _frauds(y[cut:])) >= LEAST_FRAUDS:
@@ -94,7 +95,7 @@ def fit(x: Array, y: Array, params: TreesParams, report: Any) -> tuple[Any, Tree
             margin = boosters.answer(early, x[cut:], margin=True)
             params = replace(params, calibrated=calibrate(margin, y[cut:], params.calibration))
         else:  # too few to check on: as the trees say, but for the weight
-            params = replace(params, calibration="platt", calibrated=[1.0, -float(np.log(params.positive_weight))])
+            params = replace(params, calibration="platt", calibrated=[1.0, -float(np.log(weight))])
     report(stage="fitting", progress=0.5)
     return _train(x, y, params, report)[0], params
 

@@ -114,11 +114,24 @@ def test_a_label_that_came_later_is_not_learned_from():
 
 def test_train_from_and_train_to_bound_what_is_learned_from():
     rows, _order = module._rows(payments(), 7)
-    days = lambda **said: rows.time[module._to_learn(rows, TreesParams(**said))] / DAY_US - START.timestamp() / 86400  # noqa: E731
+    days = lambda **said: rows.time[module._to_learn(rows, TreesParams(**said))[0]] / DAY_US - START.timestamp() / 86400  # noqa: E731
     assert days().max() < 60.1 - 7 and days().min() < 1
     bounded = days(train_from="2026-01-15", train_to="2026-01-20")  # both days whole
     assert bounded.min() >= 10 and 15.5 < bounded.max() < 16
     assert days(train_to="2026-01-20T12:00:00+00:00").max() < 15.5
+
+
+def test_the_lab_judges_a_recipe_whose_days_are_held_back_on_as_many_days_before(tmp_path):
+    said = {"train_from": "2026-02-25", "train_to": "2026-03-04"}  # among the last fifth of the rows
+    fit = lab.fit("fraud.trees", {"transactions": payments()}, artifact=tmp_path / "out", params=said)
+    assert (
+        fit.metrics["average_precision"] > fit.baseline["average_precision"]
+        and fit.params["train_from"] == "2026-02-25"
+    )
+    rows, _order = module._rows(payments()[:2000], 7)
+    days = rows.time[module._to_learn(rows, TreesParams(**said), held_back=True)[0]] / DAY_US
+    assert 7 < days.max() - days.min() < 8 and days.max() < rows.time[-1] / DAY_US - 7
+    assert not module._to_learn(rows, TreesParams(**said))[0].any()
 
 
 @pytest.mark.parametrize("name", ["train_from", "train_to"])
