@@ -76,10 +76,10 @@ class Proposal(ShopModel):
     decided_by_key = models.BigIntegerField(_("decided with the key"), null=True, blank=True)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
 
-    State: ClassVar[type[State]] = State
+    State: ClassVar[Any] = State
     not_personal = {"reasons": "why a product's figure is proposed; no person is in it"}
 
-    objects = ProposalQuerySet.as_manager()
+    objects: ClassVar[Any] = ProposalQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -108,7 +108,7 @@ class Proposal(ShopModel):
         """Take an approval back. Raises `AlreadyDecided` where it was not approved, `Refused`."""
         self._move(State.APPROVED, State.UNDONE, by, self.unapply)
 
-    def _move(self, before: State, after: State, by: By, act: Callable[[], None]) -> None:
+    def _move(self, before: str, after: str, by: By, act: Callable[[], None]) -> None:
         with transaction.atomic():
             type(self)._default_manager.select_for_update(of=("self",)).get(pk=self.pk)
             self.refresh_from_db()

@@ -187,4 +187,4 @@ def _ridge(w: Floats, y: Floats, share: float = 1e-3) -> Floats:
     if not w.shape[1]:
         return np.zeros(0)
     gram = w.T @ w
-    return np.linalg.solve(gram + np.diag(share * np.diag(gram) + 1e-9), w.T @ y)
+    return np.asarray(np.linalg.solve(gram + np.diag(share * np.diag(gram) + 1e-9), w.T @ y), dtype=np.float64)

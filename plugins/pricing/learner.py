@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -85,7 +86,7 @@ class Fitted:
 
 def root_mean(sample: pl.DataFrame) -> float:
     """The root of the mean of squared errors, each unit with as many rows as it has."""
-    return float(np.sqrt(sample["squares"].sum() / max(1, sample["rows"].sum())))
+    return math.sqrt(float(sample["squares"].sum()) / max(1.0, float(sample["rows"].sum())))
 
 
 class ElasticityLearner(Learner):

@@ -176,7 +176,7 @@ def _tried(place: int, wanted: Wanted, current: Decimal, currency: str) -> Decim
 
 def _simulated(name: str, row: Any, price: Decimal, version: Any, rules: Rules, currency: str) -> Simulated:
     place = version.scorer.place_of(row["pk"]) if version else None
-    shown = {"current_price": money_text(row["price"], currency), "price": money_text(price, currency)}
+    shown: dict[str, Any] = {"current_price": money_text(row["price"], currency), "price": money_text(price, currency)}
     if place is None or row["price"] <= 0:
         reason = Reason("unknown", say("Nothing was learned of this product's demand yet."))
         return Simulated(name, **shown, elasticity=None, units=None, revenue=None, margin=None, gain=None,
@@ -193,7 +193,7 @@ def _simulated(name: str, row: Any, price: Decimal, version: Any, rules: Rules, 
     )  # fmt: skip
 
 
-def _figures(effect: Effect) -> dict[str, Figure | None]:
+def _figures(effect: Effect) -> dict[str, Any]:
     return {name: Figure(**each) if each else None for name, each in asdict(effect).items()}
 
 

@@ -171,7 +171,7 @@ def _make(
 ) -> None:
     effect, response = advice.effect, response_of(scorer, place)
     dearer = advice.price > row["price"]
-    reasons = [
+    reasons: list[dict[str, Any]] = [
         {
             "code": "raise" if dearer else "lower",
             "message": say("Demand answers to price with %(elasticity).2f (%(low).2f to %(high).2f).")
