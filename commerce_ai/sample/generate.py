@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from commerce_ai.sample.campaigns import Campaigns, make_campaigns
 from commerce_ai.sample.goods import Goods, make_goods
 from commerce_ai.sample.payments import Payments, make_payments
 from commerce_ai.sample.people import People, make_people
@@ -46,6 +47,7 @@ class Sample:
     goods: Goods
     people: People
     prices: Prices
+    campaigns: Campaigns
     happenings: Happenings
     payments: Payments
     talk: Talk
@@ -90,16 +92,17 @@ def generate(seed: int = 1, size: Size = DEMO, until: date | None = None) -> Sam
     last = until or datetime.now(zone).date()
     midnights = [_midnight(last - timedelta(days=back), zone) for back in range(size.days, -1, -1)]
     # A stream of its own for each part: another number of customers leaves the products as they are.
-    streams = [np.random.default_rng([seed, part]) for part in range(7)]
+    streams = [np.random.default_rng([seed, part]) for part in range(8)]
     goods = make_goods(streams[0], size.products, midnights[0])
     people = make_people(streams[1], size.customers, midnights[0])
     prices = make_prices(streams[3], goods, midnights, last - timedelta(days=size.days))
-    happenings = make_happenings(streams[2], goods, people, prices, midnights, size.visits_each)
+    campaigns = make_campaigns(streams[7], people, midnights)
+    happenings = make_happenings(streams[2], goods, people, prices, campaigns, midnights, size.visits_each)
     orders, lines = happenings.orders, happenings.lines
     payments = make_payments(streams[4], people, orders, midnights)
     talk = make_talk(streams[5], goods, people, orders, lines, midnights)
     goods = replace(goods, stock=make_stock(streams[6], goods, orders, lines, midnights[-1]))
-    return Sample(goods, people, prices, happenings, payments, talk, midnights[-1])
+    return Sample(goods, people, prices, campaigns, happenings, payments, talk, midnights[-1])
 
 
 def _midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:

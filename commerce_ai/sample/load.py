@@ -14,7 +14,7 @@ from commerce_ai.ids import uuid7
 from commerce_ai.ingest import metrics
 from commerce_ai.sample.generate import DEMO, TIMEZONE, Sample, Size, generate
 from commerce_ai.sample.load_goods import load_goods
-from commerce_ai.sample.load_people import load_orders, load_people
+from commerce_ai.sample.load_people import load_campaigns, load_orders, load_people
 from commerce_ai.sample.load_talk import load_talk
 from commerce_ai.shop import partitions
 from commerce_ai.shop.bulk import NewEvent, write_events
@@ -71,6 +71,7 @@ def _write(shop: Shop, sample: Sample, tell: Progress, events: bool) -> None:
     customers = load_people(shop, sample)
     tell(0.2, "orders")
     orders = load_orders(shop, sample, products, customers)
+    load_campaigns(shop, sample, customers)
     tell(0.35, "reviews and talks")
     load_talk(shop, sample, products, customers, orders)
     if events:

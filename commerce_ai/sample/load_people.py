@@ -7,10 +7,12 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from commerce_ai.sample.campaigns import REACHED
 from commerce_ai.sample.generate import Sample
 from commerce_ai.sample.load_goods import ids_of, look_up
 from commerce_ai.shop.bulk import copy_rows, upsert
 from commerce_ai.shop.models import (
+    Campaign,
     Chargeback,
     Customer,
     Door,
@@ -20,6 +22,7 @@ from commerce_ai.shop.models import (
     Payment,
     Shop,
 )
+from plugins.advertising.models import Assignment
 
 VAT = 0.19
 
@@ -74,6 +77,27 @@ def load_orders(shop: Shop, sample: Sample, products: np.ndarray, customers: np.
     copy_rows(OrderLine, frame.columns, frame)
     _payments(shop, sample, customers, ids)
     return ids
+
+
+def load_campaigns(shop: Shop, sample: Sample, customers: np.ndarray) -> None:
+    """The letter that is over, with whom it reached; and one that may be shown now."""
+    sent = sample.campaigns.sent_at
+    letter = Campaign.objects.create(
+        shop=shop, external_id="letter", name="Seasonal letter", channel="email", status=Campaign.Status.ENDED,
+        starts_at=sent, ends_at=sent + timedelta(days=14), budget=500, source="sample",
+    )  # fmt: skip
+    Campaign.objects.create(
+        shop=shop, external_id="welcome-back", name="Welcome back", channel="onsite", starts_at=sample.until,
+        budget=1000, source="sample",
+    )  # fmt: skip
+    assigned = sample.campaigns.assigned
+    frame = assigned.with_columns(
+        pl.lit(shop.pk).alias("shop"),
+        pl.lit(letter.pk).alias("campaign"),
+        look_up(assigned["customer"], customers),
+        pl.lit(REACHED).alias("propensity"),
+    )
+    copy_rows(Assignment, frame.columns, frame)
 
 
 def _payments(shop: Shop, sample: Sample, customers: np.ndarray, orders: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from commerce_ai.sample.campaigns import Campaigns
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES, Goods
 from commerce_ai.sample.people import People
 from commerce_ai.sample.prices import Prices
@@ -40,11 +41,12 @@ def make_happenings(
     goods: Goods,
     people: People,
     prices: Prices,
+    campaigns: Campaigns,
     midnights: list[datetime],
     visits_each: float,
 ) -> Happenings:
     """Visits on the days between `midnights` (instants of the shop's midnights), `visits_each` a customer over all."""
-    views = _views(rng, goods, people, prices, midnights, visits_each)
+    views = _views(rng, goods, people, prices, campaigns, midnights, visits_each)
     carts = _carts(rng, goods, prices, views)
     orders, lines = _orders(rng, carts)
     return Happenings(events=_events(views, carts, orders), orders=orders, lines=lines)
@@ -55,12 +57,14 @@ def _views(
     goods: Goods,
     people: People,
     prices: Prices,
+    campaigns: Campaigns,
     midnights: list[datetime],
     visits_each: float,
 ) -> pl.DataFrame:
     """One row a product view: visit, visitor, customer (null: a stranger), logged_in, product, price, week, at."""
     n_customers = len(people.style)
-    known = np.repeat(np.arange(n_customers), rng.poisson(people.activity * visits_each))
+    usual = np.repeat(np.arange(n_customers), rng.poisson(people.activity * visits_each))
+    known = np.concatenate([usual, campaigns.extra])
     strange = rng.integers(0, n_customers, int(len(known) * STRANGERS / (1 - STRANGERS)))
     like = np.concatenate([known, strange])  # whose taste the visitor has
     stranger = np.arange(len(like)) >= len(known)
@@ -69,6 +73,7 @@ def _views(
     weekday = [(each + timedelta(hours=12)).weekday() for each in midnights[:-1]]
     weight = WEEKDAYS[weekday] * np.linspace(0.9, 1.1, len(weekday))
     day = rng.choice(len(weight), len(like), p=weight / weight.sum())
+    day[len(usual) : len(known)] = campaigns.extra_day
     clock = rng.choice(24, len(like), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(like)) * 2600
     # A day of 23 or 25 hours is lived through as quickly or as slowly.
     start = midnight[day] + clock * np.diff(midnight)[day] / DAY_S

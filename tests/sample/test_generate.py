@@ -30,6 +30,7 @@ def frames_of(sample):
         "orders": happenings.orders,
         "lines": happenings.lines,
         "prices": sample.prices.changes,
+        "assigned": sample.campaigns.assigned,
         "payments": sample.payments.payments,
         "chargebacks": sample.payments.chargebacks,
         "reviews": sample.talk.reviews,
@@ -157,3 +158,14 @@ def test_late_parcels_are_complained_about_in_the_last_days():
     share = reviews.group_by(late.alias("late")).agg(bad.mean().alias("bad")).sort("late")["bad"]
     assert share[1] > 2 * share[0] > 0
     assert set(reviews["language"].unique()) == {"en", "zh"}
+
+
+def test_the_letter_brings_back_those_it_should():
+    sample = generate(2, DEMO, UNTIL)
+    campaigns, orders = sample.campaigns, sample.happenings.orders
+    after = orders.filter(pl.col("at").is_between(campaigns.sent_at, campaigns.sent_at + timedelta(days=14)))
+    bought = np.isin(np.arange(DEMO.customers), after["customer"].drop_nulls().to_numpy())
+    treated, drawn = campaigns.assigned["treated"].to_numpy(), campaigns.uplift > 1
+    assert bought[treated & drawn].mean() > bought[~treated & drawn].mean() + 0.03
+    others = bought[treated & ~drawn].mean() - bought[~treated & ~drawn].mean()
+    assert abs(others) < 0.06
