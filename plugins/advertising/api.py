@@ -30,6 +30,7 @@ from plugins.advertising.serializers import (
     WrittenSerializer,
 )
 
+_AUTH: Any = [{"key": []}]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
@@ -81,7 +82,7 @@ class Assignments(ShopView):
         tags=["advertising"], operation_id="ads_assignments",
         summary=_("Customers of a campaign and of its control group"),
         description="Scope: `customers:write`", request=AssignmentsSerializer, responses=WrittenSerializer,
-        auth=[{"key": []}],
+        auth=_AUTH,
     )  # fmt: skip
     @writes
     def post(self, request: Request) -> Response:
@@ -117,7 +118,7 @@ class Audiences(ShopView):
 
     @extend_schema(
         tags=["advertising"], operation_id="audiences_list", summary=_("Audiences, page by page"),
-        description="Scope: `decide`", responses=AudienceSerializer(many=True), auth=[{"key": []}],
+        description="Scope: `decide`", responses=AudienceSerializer(many=True), auth=_AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         _need_plugin(self)
@@ -130,7 +131,7 @@ class Audiences(ShopView):
         tags=["advertising"], operation_id="audiences_build",
         summary=_("Build an audience by a rule, or build it anew"),
         description="Scope: `decide`", request=AudienceRuleSerializer,
-        responses={200: AudienceSerializer, 201: AudienceSerializer}, auth=[{"key": []}],
+        responses={200: AudienceSerializer, 201: AudienceSerializer}, auth=_AUTH,
     )  # fmt: skip
     @writes
     def post(self, request: Request) -> Response:
@@ -167,7 +168,7 @@ class Export(ShopView):
 
     @extend_schema(
         tags=["advertising"], operation_id="audiences_export", summary=_("Hashed contacts for an ad platform, as CSV"),
-        description="Scope: `customers:read`", responses={(200, "text/csv"): OpenApiTypes.STR}, auth=[{"key": []}],
+        description="Scope: `customers:read`", responses={(200, "text/csv"): OpenApiTypes.STR}, auth=_AUTH,
         parameters=[
             OpenApiParameter("platform", str, enum=AudienceExport.Platform.values, default="google"),
         ],

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+NOWHERE = 1e10
 LOWEST, HIGHEST = -8.0, 12.0  # of the logarithm of a parameter: beyond it a likelihood without an optimum runs away
 
 
@@ -123,16 +124,15 @@ def _lowest(minus: Callable[[Floats], float], starts: Sequence[Sequence[float]])
     def bounded(logs: Floats) -> float:
         with np.errstate(all="ignore"):
             value = minus(np.clip(logs, LOWEST, HIGHEST))
-        return value if math.isfinite(value) else 1e10
+        return value if math.isfinite(value) else NOWHERE
 
-    best = None
-    for start in starts:
-        rough = minimize(bounded, np.array(start), method="L-BFGS-B", bounds=[(LOWEST, HIGHEST)] * len(start))
-        options = {"xatol": 1e-8, "fatol": 1e-12, "maxiter": 4000}
-        fine = minimize(bounded, rough.x, method="Nelder-Mead", options=options)
-        if best is None or fine.fun < best.fun:
-            best = fine
-    if best is None or best.fun >= 1e10:
+    bounds = [(LOWEST, HIGHEST)] * len(starts[0])
+    rough = [minimize(bounded, np.array(start), method="L-BFGS-B", bounds=bounds) for start in starts]
+    best = min(rough, key=lambda each: float(each.fun))
+    # Slopes by differences leave the third digit open; a simplex around the place does not.
+    options = {"xatol": 1e-6, "fatol": 1e-10, "maxiter": 1000}
+    best = minimize(bounded, best.x, method="Nelder-Mead", options=options)
+    if best.fun >= NOWHERE:
         raise NoFit("the likelihood could not be maximised")
     return [float(each) for each in np.exp(np.clip(best.x, LOWEST, HIGHEST))]
 

@@ -22,7 +22,7 @@ class AssignmentSerializer(OutsideSerializer):
 
 
 class AssignmentsSerializer(OutsideSerializer):
-    rows = AssignmentSerializer(many=True, allow_empty=False, max_length=MOST_ROWS)
+    rows = AssignmentSerializer(many=True, allow_empty=False, max_length=MOST_ROWS)  # type: ignore[call-arg]
 
 
 class WrittenSerializer(serializers.Serializer[Any]):

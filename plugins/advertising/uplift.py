@@ -27,7 +27,8 @@ from plugins.advertising.encoding import Matrix
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-METHODS = ("t", "x")
+Method = Literal["t", "x"]
+METHODS: tuple[Method, ...] = ("t", "x")
 LEAST_PROPENSITY = 0.02  # no row counts more than fifty
 
 
@@ -68,7 +69,7 @@ def weights(treatment: Ints, propensity: Floats | None) -> Floats:
     return found
 
 
-def fit(rows: Rows, method: Literal["t", "x"], trees: Trees, step: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def fit(rows: Rows, method: Method, trees: Trees, step: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Boosters by part: ``mu0``, ``mu1``, ``response`` (both arms together: the baseline), with X ``tau0``, ``tau1``.
 
     A booster of the propensity, ``g``, is there if the treatment depends on the features and was not given.

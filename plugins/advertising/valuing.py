@@ -127,7 +127,8 @@ class ValueLearner(Learner):
         customers = features.histories(orders, until)
         report(stage="how often", progress=0.1)
         try:
-            buying = lifetime.fit_buying(*(customers[name].to_numpy() for name in ("x", "t_x", "age")), params.penalty)
+            x, t_x, age = (customers[name].to_numpy() for name in ("x", "t_x", "age"))
+            buying = lifetime.fit_buying(x, t_x, age, params.penalty)
             report(stage="how much", progress=0.7)
             paying = customers.filter((pl.col("x") > 0) & (pl.col("mean") > 0))
             spending = lifetime.fit_spending(paying["x"].to_numpy(), paying["mean"].to_numpy())
