@@ -57,11 +57,10 @@ def _truncate(shop_id: int) -> int:
             (each for each in model._meta.concrete_fields if each.remote_field and each.related_model is Shop), None
         )
         for column in columns if shop is not None and model._meta.managed else ():
-            quote = connection.ops.quote_name
-            ip = quote(column.column)
+            ip = _quote(column.column)
             statement = _TRUNCATE.format(
-                table=quote(model._meta.db_table), key=quote(model._meta.pk.column), ip=ip,
-                shop=quote(shop.column), short=_SHORT.format(ip=ip, v4=IPV4_BITS, v6=IPV6_BITS),
+                table=_quote(model._meta.db_table), key=_quote(model._meta.pk and model._meta.pk.column), ip=ip,
+                shop=_quote(shop.column), short=_SHORT.format(ip=ip, v4=IPV4_BITS, v6=IPV6_BITS),
             )  # fmt: skip
             rows = _AT_ONCE
             while rows == _AT_ONCE:
@@ -81,3 +80,7 @@ _TRUNCATE = """
     )
     UPDATE {table} SET {ip} = {short} FROM long WHERE {table}.{key} = long.{key}
 """
+
+
+def _quote(name: str | None) -> str:
+    return connection.ops.quote_name(name or "")

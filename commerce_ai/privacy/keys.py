@@ -190,8 +190,8 @@ def _reseal_settings() -> int:
 _ID = "CASE WHEN length({column}) > 1 THEN substring({column} FROM 2 FOR get_byte({column}, 0)) END"
 
 
-def _quote(name: str) -> str:
-    return connection.ops.quote_name(name)
+def _quote(name: str | None) -> str:
+    return connection.ops.quote_name(name or "")
 
 
 def _file() -> KeyFile:
