@@ -19,8 +19,10 @@ def _warm_up() -> None:
     from django.db import connections
 
     from commerce_ai.learning import live
+    from commerce_ai.shop import allowed
 
     try:
+        allowed.load_all()
         live.load_all()
     finally:
         connections.close_all()

@@ -33,7 +33,9 @@ class AnswerSerializer(OutsideSerializer):
     purpose = serializers.ChoiceField(Purpose.choices)
     granted = serializers.BooleanField()
     at = serializers.DateTimeField(required=False, help_text=_("When it was said: now, if not given."))
-    source = serializers.CharField(default="api", max_length=64, help_text=_("The desk, form or system it came by."))
+    source = serializers.CharField(  # type: ignore[assignment]
+        default="api", max_length=64, help_text=_("The desk, form or system it came by.")
+    )
     evidence = serializers.CharField(
         default="", allow_blank=True, max_length=2000,
         help_text=_("Wording shown, form, version. What identifies a person is cut out."),
@@ -55,7 +57,7 @@ class StandingSerializer(serializers.Serializer[Any]):
     purpose = serializers.ChoiceField(Purpose.choices)
     granted = serializers.BooleanField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True)
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     evidence = serializers.CharField()
     silence = serializers.ChoiceField(Silence.choices)
     allowed = serializers.BooleanField(help_text=_("What follows from answer and silence."))
@@ -77,7 +79,7 @@ class ConsentOfCustomer(ShopView):
 
     scopes: ClassVar[dict[str, str]] = {"GET": "customers:read", "HEAD": "customers:read", "PUT": "customers:write"}
     serializer_class = AnswersSerializer
-    http_method_names = ("get", "head", "put")
+    http_method_names = ("get", "head", "put")  # type: ignore[assignment]
 
     @extend_schema(
         **_DOCUMENT, operation_id="customers_consent_read", summary=_("What a customer agrees to"),

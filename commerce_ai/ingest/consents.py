@@ -154,7 +154,7 @@ def _compare(
 ) -> None:  # fmt: skip
     keys = list(voices)
     places = [(place, said) for place, key in enumerate(keys) for said in voices[key]]
-    asked = {
+    asked: dict[str, Any] = {
         "shop": shop_id, "source": SOURCE, "v": [place for place, _ in places], "t": [said.at for _, said in places],
         "p": [keys[place][2] for place, _ in places],
         "who": [keys[place][0] if devices else keys[place][1] for place, _ in places],

@@ -76,6 +76,12 @@ def allows_all(shop_id: int, purpose: Purpose | str) -> bool:
     )
 
 
+def load_all() -> None:
+    """Load every shop's answers, so that no visitor waits for a million: a web process does so when it starts."""
+    for shop_id in Consent.objects.order_by("shop_id").values_list("shop_id", flat=True).distinct():  # every shop's
+        _answers.get(shop_id)
+
+
 def number_of(kind: str, who: str | int) -> int:
     return int.from_bytes(hashlib.sha256(f"{kind}{who}".encode("utf-8", "replace")).digest()[:8], "big")
 

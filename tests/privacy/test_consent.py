@@ -178,3 +178,22 @@ def test_a_visitor_who_withdrew_is_in_no_training_frame(shop, product):
     assert learnt(shop)["interactions"].height == 2
     say(shop, False, anonymous_id="neighbour")
     assert learnt(shop)["interactions"].height == 0
+
+
+def test_where_silence_is_a_no_only_who_agreed_is_learnt_from(shop, product):
+    agreed, silent = CustomerFactory.create_batch(2, shop=shop)
+    for name, proven in (("proven", True), ("claimed", False)):
+        IdentityFactory(shop=shop, anonymous_id=name, customer=agreed, proven=proven)
+    for who in ({"customer": agreed}, {"customer": silent}, *({"anonymous_id": n} for n in ("proven", "claimed", "v"))):
+        meet(shop, product, **who)
+    consent.set_silences(shop, {TRAINING: "opt_in"})
+    assert learnt(shop)["interactions"].height == 0
+    say(shop, True, customer=agreed)
+    # The customer's own rows and those of the proven device: a claim takes consent away, but does not give it.
+    assert learnt(shop)["interactions"]["customer_id"].to_list() == [agreed.pk] * 4
+    say(shop, True, anonymous_id="v")
+    assert learnt(shop)["interactions"].height == 6
+    say(shop, False, days=1, customer=agreed)
+    assert learnt(shop)["interactions"].height == 2
+    consent.set_silences(shop, {TRAINING: "opt_out"})
+    assert learnt(shop)["interactions"].height == 4

@@ -128,6 +128,7 @@ class ConsentAdmin(ShopAdmin):
     search_fields = ("anonymous_id__startswith", "purpose__startswith")
     ordering = ("-id",)
     remover = None
+    bumps = ("consent",)
     next_step = _("No consents yet. Add what a customer agreed to, or send it with an identify call.")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -155,6 +155,7 @@ def write_rows(steps: Steps, loading: Loading) -> None:
     metrics.recount_orders(loading.shop, loading.days)
     if loading.changed:
         bump("catalogue", loading.shop)
+        bump("consent", loading.shop)
 
 
 def _close(loading: Loading, load: FileLoad, seconds: float) -> list[dict[str, Any]]:
