@@ -17,7 +17,7 @@ from plugins.inventory.features import Floats, Panel
 NAME = "global"
 LAGS = (1, 2, 3, 4, 5, 6, 7, 14, 21, 28)
 REACH = 120  # days of history that the features of one day read
-MOST_ROWS = 2_000_000
+FEW_ROWS, MOST_ROWS = 50_000, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Boosted:
     weights: dict[str, float]
 
 
-def fit(panel: Panel, *, rounds: int, days: int, seed: int, threads: int = 0) -> Boosted:
+def fit(panel: Panel, *, rounds: int, days: int, seed: int) -> Boosted:
     """Learn from the last `days` days of `panel`, of a random part of the products where there are too many."""
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import ExponentiallyWeightedMean, RollingMean, RollingStd
@@ -38,6 +38,8 @@ def fit(panel: Panel, *, rounds: int, days: int, seed: int, threads: int = 0) ->
     most = max(MOST_ROWS // max(min(days, panel.days), 1), 1)
     if len(panel.units) > most:
         panel = panel.rows(np.sort(rng.choice(len(panel.units), most, replace=False)))
+    # Threads that wait for each other on a busy machine cost more than they bring to a small fit.
+    threads = 1 if panel.started[:, -days:].sum() < FEW_ROWS else 0
     trees = XGBRegressor(
         n_estimators=rounds, learning_rate=0.05, max_depth=6, min_child_weight=20, subsample=0.7, colsample_bytree=0.7,
         objective="reg:tweedie", tweedie_variance_power=1.3, tree_method="hist", random_state=seed, n_jobs=threads,
@@ -55,8 +57,8 @@ def fit(panel: Panel, *, rounds: int, days: int, seed: int, threads: int = 0) ->
     )  # fmt: skip
     frame = _long(panel, panel.days - days, hidden=np.nan)
     model.fit(frame, static_features=[], dropna=False, fitted=False)
-    gains = model.models_[NAME].feature_importances_
-    weights = dict(zip(model.models_[NAME].feature_names_in_, map(float, gains), strict=True))
+    fitted: Any = model.models_[NAME]
+    weights = dict(zip(map(str, fitted.feature_names_in_), map(float, fitted.feature_importances_), strict=True))
     return Boosted(model, weights)
 
 
@@ -96,7 +98,7 @@ def _with_features(frame: pl.DataFrame, panel: Panel, product: Any, day: Any) ->
         else np.full(len(panel.units), np.nan)
     )
     age = day - panel.started.argmax(axis=1)[product]
-    dates = pl.lit(panel.first_day).cast(pl.Date) + pl.duration(days=pl.Series(day))
+    dates = pl.lit(panel.first_day).cast(pl.Date) + pl.duration(days=pl.lit(pl.Series(day)))
     promoted = np.where(day <= last, panel.promotion[product, np.minimum(day, last)], 0.0)
     eventful = np.where(day <= last, panel.event[np.minimum(day, last)], 0.0)
     return frame.with_columns(

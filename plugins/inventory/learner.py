@@ -114,11 +114,12 @@ class DemandLearner(Learner):
     def split(self, frames: Frames) -> Split:
         """The last 28 days are test, the 28 before validation; of a short history a fifth each."""
         sales = frames["sales"]
-        days = (sales["date"].max() - sales["date"].min()).days + 1 if sales.height else 0  # type: ignore[operator]
+        first: Any = sales["date"].min()
+        last: Any = sales["date"].max()
+        days = (last - first).days + 1 if sales.height else 0
         if days < LEAST_DAYS:
             raise NotEnoughData(f"needs {LEAST_DAYS} days of sales; there are {days}")
         held = min(HELD_DAYS, days // 5)
-        last: Any = sales["date"].max()
         cuts = last - timedelta(days=2 * held - 1), last - timedelta(days=held - 1)
         split = splits.by_time({"sales": sales}, "date", instants=cuts)
         return replace(split, cuts={name: str(day) for name, day in split.cuts.items()})

@@ -61,7 +61,8 @@ def sales(shop: Shop, first: date, last: date) -> pl.DataFrame:
     """
     params = _params(shop, first, last)
     sold = frames.read(_SOLD, params, _picked("product_id", "date", "units", "price"))
-    days = int((last - sold["date"].min()).days) + 1 if sold.height else 0  # type: ignore[operator, arg-type]
+    earliest: Any = sold["date"].min()
+    days = (last - earliest).days + 1 if sold.height else 0
     if sold.height < LEAST_LINES or days < LEAST_DAYS:
         said = {"lines": LEAST_LINES, "days": LEAST_DAYS, "there": sold.height, "span": days}
         raise NotEnoughData(

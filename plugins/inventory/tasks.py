@@ -210,7 +210,7 @@ def _reasons(shelves: Shelves, verdicts: Verdicts, at: int) -> list[dict[str, An
         "reorder_point": round(float(verdicts.levels.reorder_point[at]), 1),
         "on_order": round(float(shelves.on_order[at]), 1),
     }
-    found = [
+    found: list[tuple[str, str, dict[str, Any]]] = [
         (
             "below_reorder_point",
             say("%(position)s available or on order; the reorder point is %(reorder_point)s"),
