@@ -12,11 +12,12 @@ https://segment.com/docs/privacy/consent-management/consent-in-segment-connectio
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from django.db import connection, transaction
@@ -45,6 +46,9 @@ _PURPOSES = {name: purpose.value for purpose, names in _CATEGORIES.items() for n
 _WORDS = {"granted": True, "true": True, "yes": True, "denied": False, "false": False, "no": False}
 _WORD = re.compile(r"[^a-z0-9]+")
 _MOST = 64  # categories that are looked at
+
+
+Key: TypeAlias = tuple[str, int | None, str]  # a voice (anonymous id, or our id of a customer) and a purpose
 
 
 class Said(msgspec.Struct, frozen=True, order=True):
@@ -105,18 +109,12 @@ def hear(shop_id: int, words: Iterable[Word]) -> int:
 
     Events in whatever order leave the same answers: a change that comes late is followed by what was said after it.
     """
-    voices: dict[tuple[str, int | None, str], list[Said]] = defaultdict(list)
-    for word in words:
-        if word.anonymous_id or word.customer_id is not None:
-            who = (word.anonymous_id, None) if word.anonymous_id else ("", word.customer_id)
-            for purpose, granted in word.purposes.items():
-                voices[*who, purpose].append(Said(word.at, not granted))
+    voices = _voices(words)
     news: list[Answer] = []
     turns: list[Answer] = []  # against what was said before, and nothing known after
-    for devices in (True, False):
-        those = {key: _changes(said) for key, said in voices.items() if bool(key[0]) is devices}
-        if those:
-            _compare(shop_id, those, devices, news, turns)
+    stored = _stored(shop_id, voices)
+    for key, said in voices.items():
+        _compare(key, said, stored.get(key, []), news, turns)
     if turns:
         news += _said_since(shop_id, turns)
     if news:  # the door follows the tombstones within two seconds only
@@ -137,65 +135,77 @@ def _forget(shop_id: int, refused: list[Answer]) -> None:
         visitors.forget(shop_id, anonymous_id=each.anonymous_id or None)
 
 
+def _voices(words: Iterable[Word]) -> dict[Key, list[Said]]:
+    """What each voice says of each purpose: the first and the last word, and every turn between them."""
+    states: dict[tuple[str, int | None], list[tuple[datetime, dict[str, bool]]]] = defaultdict(list)
+    for word in words:
+        if word.anonymous_id or word.customer_id is not None:
+            states[word.anonymous_id, None if word.anonymous_id else word.customer_id].append((word.at, word.purposes))
+    voices: dict[Key, list[Said]] = {}
+    for who, said in states.items():
+        said.sort(key=lambda each: each[0])
+        by_purpose: dict[str, list[Said]] = defaultdict(list)
+        for place, (at, purposes) in enumerate(said):
+            # A state that is the same before and after says nothing, and most are.
+            if 0 < place < len(said) - 1 and said[place - 1][1] == purposes == said[place + 1][1]:
+                continue
+            for purpose, granted in purposes.items():
+                by_purpose[purpose].append(Said(at, not granted))
+        for purpose, each in by_purpose.items():
+            voices[*who, purpose] = _changes(each)
+    return voices
+
+
 def _changes(said: list[Said]) -> list[Said]:
-    """The first and the last word, and every turn between them."""
     said.sort()
-    kept = [
+    # Of several at one instant the last, which is the refusal.
+    said = [each for place, each in enumerate(said) if place + 1 == len(said) or said[place + 1].at != each.at]
+    return [
         each for place, each in enumerate(said)
         if place in (0, len(said) - 1) or each.refused != said[place - 1].refused
     ]  # fmt: skip
-    # Of several at one instant the last, which is the refusal.
-    return [each for place, each in enumerate(kept) if place + 1 == len(kept) or kept[place + 1].at != each.at]
 
 
-def _compare(
-    shop_id: int, voices: dict[tuple[str, int | None, str], list[Said]], devices: bool,
-    news: list[Answer], turns: list[Answer],
-) -> None:  # fmt: skip
-    keys = list(voices)
-    places = [(place, said) for place, key in enumerate(keys) for said in voices[key]]
-    asked: dict[str, Any] = {
-        "shop": shop_id, "source": SOURCE, "v": [place for place, _ in places], "t": [said.at for _, said in places],
-        "p": [keys[place][2] for place, _ in places],
-        "who": [keys[place][0] if devices else keys[place][1] for place, _ in places],
-    }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(_BEFORE_DEVICE if devices else _BEFORE_CUSTOMER, asked)
-        stored = cursor.fetchall()
-    last: dict[int, Said] = {}
-    for (place, said), (at, granted, has_later) in zip(places, stored, strict=True):
-        before = last.get(place)
-        if at is not None and (before is None or at >= before.at):
-            before = Said(at, not granted)
-        last[place] = said
-        if before is not None and before.refused == said.refused:
+def _stored(shop_id: int, voices: Iterable[Key]) -> dict[Key, list[Said]]:
+    """What the voices are known to have said, oldest first."""
+    devices = list({anonymous_id for anonymous_id, _customer, _purpose in voices if anonymous_id})
+    customers = list({customer for _device, customer, _purpose in voices if customer is not None})
+    found: dict[Key, list[Said]] = defaultdict(list)
+    if devices or customers:
+        with connection.cursor() as cursor:
+            cursor.execute(_STORED, {"shop": shop_id, "source": SOURCE, "devices": devices, "customers": customers})
+            for anonymous_id, customer_id, purpose, at, granted in cursor.fetchall():
+                found[anonymous_id, customer_id, purpose].append(Said(at, not granted))
+    for said in found.values():
+        said.sort()
+    return found
+
+
+_STORED = """
+    SELECT anonymous_id, customer_id, purpose, at, granted FROM shop_consent
+    WHERE shop_id = %(shop)s AND anonymous_id = ANY(%(devices)s::text[]) AND customer_id IS NULL AND source = %(source)s
+    UNION ALL
+    SELECT anonymous_id, customer_id, purpose, at, granted FROM shop_consent
+    WHERE customer_id = ANY(%(customers)s::bigint[]) AND shop_id = %(shop)s AND anonymous_id = ''
+        AND source = %(source)s
+"""
+
+
+def _compare(key: Key, said: list[Said], stored: list[Said], news: list[Answer], turns: list[Answer]) -> None:
+    anonymous_id, customer_id, purpose = key
+    last: Said | None = None
+    for each in said:
+        place = bisect_right(stored, Said(each.at, True))
+        before = stored[place - 1] if place else None
+        if last is not None and (before is None or last.at > before.at):
+            before = last
+        last = each
+        if before is not None and before.refused == each.refused:
             continue
-        anonymous_id, customer_id, purpose = keys[place]
-        answer = Answer(purpose, not said.refused, said.at, customer_id, anonymous_id)
+        answer = Answer(purpose, not each.refused, each.at, customer_id, anonymous_id)
         news.append(answer)
-        if before is not None and not has_later and said == voices[keys[place]][-1]:
+        if before is not None and place == len(stored) and each is said[-1]:
             turns.append(answer)
-
-
-def _before(voice: str, type_: str) -> str:
-    return f"""
-        SELECT old.at, old.granted, EXISTS (
-            SELECT FROM shop_consent l
-            WHERE l.shop_id = %(shop)s AND {voice} AND l.purpose = w.p AND l.at > w.t AND l.source = %(source)s
-        )
-        FROM unnest(%(v)s::int[], %(t)s::timestamptz[], %(p)s::text[], %(who)s::{type_}[]) WITH ORDINALITY
-            AS w(v, t, p, who, n)
-        LEFT JOIN LATERAL (
-            SELECT l.at, l.granted FROM shop_consent l
-            WHERE l.shop_id = %(shop)s AND {voice} AND l.purpose = w.p AND l.at <= w.t AND l.source = %(source)s
-            ORDER BY l.at DESC, l.granted LIMIT 1
-        ) old ON true
-        ORDER BY w.n
-    """  # noqa: S608  (conditions of our own)
-
-
-_BEFORE_DEVICE = _before("l.anonymous_id = w.who AND l.customer_id IS NULL", "text")
-_BEFORE_CUSTOMER = _before("l.customer_id = w.who AND l.anonymous_id = ''", "bigint")
 
 
 def _said_since(shop_id: int, turns: list[Answer]) -> list[Answer]:

@@ -31,7 +31,7 @@ CUSTOMER, OUTSIDE, DEVICE = "i", "c", "a"  # by our id, by the outside id, by th
 _MOST_LATER = 50_000  # people whose answers came after the load
 _REST = 20  # times as long as a load takes, until the next one that nothing but ties of devices asks for
 _LATE_S = 30.0  # a transaction may commit as long after its rows were numbered
-_LATE_ROWS = 10_000  # and so many numbers after, where no earlier load says more
+_LATE_ROWS = 2_000  # and so many numbers after, where no earlier load says more
 
 Said = dict[str, bool]  # purpose → granted; not in it: nothing was said
 
