@@ -65,7 +65,7 @@ def export(audience: Audience, platform: str, *, by: Any = None, api_key_id: int
     if len(rows) < LEAST:
         raise TooSmall
     file = hashing.as_csv(rows, platform)
-    AudienceExport.objects.create(
+    AudienceExport.objects.of(audience.shop_id).create(
         shop_id=audience.shop_id, audience=audience, platform=platform, by=by, api_key_id=api_key_id, rows=len(rows),
         without_consent=len(ids) - len(kept), without_contact=len(kept) - len(rows),
         sha256=hashlib.sha256(file).hexdigest(),
