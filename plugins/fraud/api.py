@@ -190,13 +190,15 @@ def labels(request: HttpRequest, caller: Caller, query: None, body: LabelsBody) 
     answer=CaseAnswer,
     summary=_("Ask for a person to look at a case"),
 )
-def review(request: HttpRequest, caller: Caller, query: None, body: None, case_id: int) -> CaseAnswer:
+def review(request: HttpRequest, caller: Caller, query: None, body: None, case_id: str) -> CaseAnswer:
     """A customer contests a verdict (GDPR, article 22): the case comes first, with a deadline, and a person decides.
 
     Asking again changes nothing. 409 once a person has decided.
     """
     _only_secret(caller)
-    case = models.Case.objects.of(caller.shop_id).filter(pk=case_id).first()
+    # A number, but any text comes here, so that it is the key that is looked at first.
+    known = case_id.isascii() and case_id.isdigit() and len(case_id) < 19
+    case = models.Case.objects.of(caller.shop_id).filter(pk=int(case_id)).first() if known else None
     if case is None:
         raise not_found()
     try:
@@ -238,6 +240,6 @@ def _invalid(field: str, message: Any) -> ApiError:
 urlpatterns = [
     path("fraud/score", score, name="fraud-score"),
     path("fraud/cases", cases, name="fraud-cases"),
-    path("fraud/cases/<int:case_id>/review", review, name="fraud-case-review"),
+    path("fraud/cases/<str:case_id>/review", review, name="fraud-case-review"),
     path("fraud/labels", labels, name="fraud-labels"),
 ]

@@ -114,7 +114,7 @@ class Case(ShopModel):
                 case.deadline = case.requested_at + timedelta(days=days)
                 case.state, case.decided_at = Case.State.OPEN, None
                 case.save()
-                CaseStep.objects.create(shop_id=case.shop_id, case=case, kind=CaseStep.Kind.REQUESTED)
+                CaseStep(shop_id=case.shop_id, case=case, kind=CaseStep.Kind.REQUESTED).save()
         self.refresh_from_db()
         return fresh
 
@@ -122,7 +122,7 @@ class Case(ShopModel):
         self.state = Case.State.CONFIRMED if fraud else Case.State.CLEARED
         self.decided_by, self.decided_at = by, now()
         self.save(update_fields=["state", "decided_by", "decided_at"])
-        CaseStep.objects.create(shop_id=self.shop_id, case=self, kind=CaseStep.Kind.VERDICT, said=self.state, by=by)
+        CaseStep(shop_id=self.shop_id, case=self, kind=CaseStep.Kind.VERDICT, said=self.state, by=by).save()
 
 
 class CaseStep(ShopModel):
@@ -159,13 +159,13 @@ def open_case(shop_id: int, customer_external_id: str | None, **values: Any) -> 
     if customer_external_id:
         customer = Customer.objects.of(shop_id).filter(external_id=customer_external_id).values_list("pk").first()
     with transaction.atomic():
-        case, made = Case.objects.get_or_create(
+        case, made = Case.objects.of(shop_id).get_or_create(
             shop_id=shop_id,
             payment_external_id=values.pop("payment_external_id"),
             defaults={**values, "customer_id": customer[0] if customer else None},
         )
         if made:
-            CaseStep.objects.create(shop_id=shop_id, case=case, kind=CaseStep.Kind.OPENED)
+            CaseStep(shop_id=shop_id, case=case, kind=CaseStep.Kind.OPENED).save()
     return case.pk
 
 
@@ -187,7 +187,9 @@ def write_label(
     last = Label.objects.of(shop).filter(**about).order_by("-at", "-pk").first()
     if last is not None and last.value == value and last.source == source and last.by == by:
         return last
-    return Label.objects.create(**about, value=value, by=by, source=source, at=at or now())
+    label = Label(**about, value=value, by=by, source=source, at=at or now())
+    label.save()
+    return label
 
 
 def close_by_label(shop: Shop | int, payment: str, fraud: bool) -> int:

@@ -284,5 +284,6 @@ def test_another_shops_case_is_not_there(call, shop):
     from tests.factories import ShopFactory
 
     other = Case.objects.create(shop=ShopFactory(), payment_external_id="p", action="block", amount=5, currency="EUR")
-    assert call("POST", f"cases/{other.pk}/review", status=404)["code"] == "not_found"
+    for name in (other.pk, "p", "9" * 30):
+        assert call("POST", f"cases/{name}/review", status=404)["code"] == "not_found"
     assert call("GET", "cases")["results"] == []
