@@ -94,7 +94,8 @@ class TextEncoder:
 
     def unknown_share(self, texts: Sequence[str]) -> float:
         """The share of tokens that the encoder does not know: near 0 in its own languages, high in foreign ones."""
-        unknown = next((self._tokenizer.token_to_id(each) for each in UNKNOWN if self._tokenizer.token_to_id(each)), -1)
+        known = (self._tokenizer.token_to_id(each) for each in UNKNOWN)
+        unknown = next((each for each in known if each is not None), -1)
         ids = [
             token for each in self._tokenizer.encode_batch(list(texts), add_special_tokens=False) for token in each.ids
         ]

@@ -54,15 +54,28 @@ class LinearClassifier:
         (folder / f"{name}.json").write_text(json.dumps(about, ensure_ascii=False))
 
 
-def fit(x: Any, y: Sequence[str], *, c: float = 1.0, class_weight: ClassWeight = None) -> LinearClassifier:
+def fit(
+    x: Any,
+    y: Sequence[str],
+    *,
+    c: float = 1.0,
+    class_weight: ClassWeight = None,
+    loss: Literal["log", "squared_hinge"] = "log",
+) -> LinearClassifier:
     """Learn to tell the labels `y` from the rows of `x` (dense or scipy sparse). `c` is the inverse of the ridge.
 
-    `class_weight` weighs a class's rows: by name, or ``"balanced"`` for all classes alike. Raises `ValueError` with
-    fewer than two classes.
+    `class_weight` weighs a class's rows: by name, or ``"balanced"`` for all classes alike. `loss` is that of a logistic
+    regression, or a support vector machine's (one class against the others), whose probabilities mean nothing before
+    they are `calibrated`. Raises `ValueError` with fewer than two classes.
     """
-    from sklearn.linear_model import LogisticRegression
+    if loss == "log":
+        from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=c, class_weight=class_weight, max_iter=1000)
+        model: Any = LogisticRegression(C=c, class_weight=class_weight, max_iter=1000)
+    else:
+        from sklearn.svm import LinearSVC
+
+        model = LinearSVC(C=c, class_weight=class_weight, random_state=0)
     model.fit(x, np.asarray(y, dtype=str))
     classes = tuple(str(each) for each in model.classes_)
     weights, bias = model.coef_, model.intercept_

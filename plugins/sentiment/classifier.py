@@ -1,4 +1,4 @@
-"""How a text feels: a logistic regression over n-grams, one over a sentence encoder's vectors, and their mixture.
+"""How a text feels: a linear classifier over n-grams, one over a sentence encoder's vectors, and their mixture.
 
 Both say a logit for each label; the mixture's weight is chosen on validation for each script by itself, since an
 encoder knows the languages that it was trained on and no others. Vectors are used only where they earn their time.
@@ -26,7 +26,8 @@ from plugins.sentiment.ngrams import Cells, Counts, Ngrams
 
 Floats = npt.NDArray[np.float32]
 
-CS, VECTOR_CS = (1.0, 4.0, 16.0), (1.0, 10.0)
+CS, VECTOR_CS = (0.1, 0.3, 1.0), (1.0, 10.0)
+USUAL_TEMPERATURE = 0.4  # of the n-grams' margins, where no validation rows say it
 PLAIN_C = 4.0  # of the yardstick: the best of a few on the public data, so that it is no straw man
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_GAIN = 0.02  # of the log-loss: below it vectors cost the web more than they bring
@@ -44,6 +45,10 @@ class ClassifierParams:
         Meta(description="Which features: n-grams, a sentence encoder's vectors, both; auto: what validation says."),
     ] = "auto"
     c: Annotated[float | None, Meta(description="Inverse ridge of the n-grams' head.")] = None
+    ngram_temperature: Annotated[
+        float | None,
+        Meta(description="What the n-grams' margins are divided by, to be mixed with the vectors' logits."),
+    ] = None
     vector_c: Annotated[float | None, Meta(description="Inverse ridge of the vectors' head.")] = None
     words_share: Annotated[
         float | None, Meta(description="Weight of the vectors where words are spaced (English).")
@@ -52,11 +57,18 @@ class ClassifierParams:
         float | None, Meta(description="Weight of the vectors where they are not (Chinese).")
     ] = None
     temperature: Annotated[float | None, Meta(description="Above 1 probabilities are made less sure.")] = None
-    features: Annotated[int, Meta(ge=100, le=2_000_000, description="N-grams kept at most, the commonest.")] = 300_000
+    features: Annotated[int, Meta(ge=100, le=2_000_000, description="N-grams kept at most, the commonest.")] = 400_000
 
     def share(self, script: Script) -> float:
         """Weight of the vectors in texts of this script."""
-        return float((self.words_share if script == WORDS else self.characters_share) or 0.0)
+        return self.chosen(script) or 0.0
+
+    def chosen(self, script: Script) -> float | None:
+        """As `share`; None where it is still open."""
+        return self.words_share if script == WORDS else self.characters_share
+
+    def with_share(self, script: Script, share: float) -> ClassifierParams:
+        return replace(self, words_share=share) if script == WORDS else replace(self, characters_share=share)
 
 
 @dataclass(frozen=True)
@@ -68,8 +80,10 @@ class Texts:
     labels: Sequence[str] = ()
 
     def of(self, keep: npt.NDArray[Any]) -> Texts:
-        places = np.flatnonzero(keep) if keep.dtype == bool else keep
-        return Texts(*([each[i] for i in places] if each else () for each in (self.texts, self.scripts, self.labels)))
+        """Those rows alone: by a mask, or by their places."""
+        places = [int(each) for each in (np.flatnonzero(keep) if keep.dtype == bool else keep)]
+        labels = [self.labels[each] for each in places] if self.labels else ()
+        return Texts([self.texts[each] for each in places], [self.scripts[each] for each in places], labels)
 
     def __add__(self, other: Texts) -> Texts:
         return Texts([*self.texts, *other.texts], [*self.scripts, *other.scripts], [*self.labels, *other.labels])
@@ -141,7 +155,7 @@ class SentimentModel:
         share = np.array([self.params.share(each) for each in asked.scripts], np.float32)
         rows = np.flatnonzero(share)
         if len(rows):
-            vectors = self.encoder.encode([asked.texts[row] for row in rows], remember=remember)
+            vectors = self.encoder.encode([asked.texts[int(row)] for row in rows], remember=remember)
             weight = share[rows, None]
             logits[rows] = (1 - weight) * logits[rows] + weight * self.vector_head.logits(vectors)
         return logits
@@ -172,7 +186,7 @@ def fit(
     report(stage="fitting", progress=0.5)
     counts = known.count()
     kept = ngrams.fit(counts, known.labels, params.features)
-    head = linear.fit(kept.cells(counts).matrix(), known.labels, c=params.c or CS[1])
+    head = _ngram_head(kept.cells(counts).matrix(), known.labels, params.c or CS[1], params.ngram_temperature or 1.0)
     made = SentimentModel(params, kept, head, linear.fit(kept.tfidf(counts).matrix(), known.labels, c=PLAIN_C))
     rows = np.array([params.share(each) > 0 for each in known.scripts], bool)
     if not rows.any():
@@ -190,13 +204,16 @@ def _choose(
     cells, there = kept.cells(counts).matrix(), kept.cells(later.count())
     best: tuple[float, LinearClassifier, float] | None = None
     for c in (params.c,) if params.c else CS:
-        head = linear.fit(cells, known.labels, c=c)
+        head = _ngram_head(cells, known.labels, c)
         loss = _loss(_times(there, head), head.classes, later.labels)
         if best is None or loss < best[0]:
             best = loss, head, c
     assert best is not None
     _, head, c = best
     logits = _times(there, head)
+    if params.ngram_temperature is None:
+        params = replace(params, ngram_temperature=_temperature(logits, head.classes, later.labels, USUAL_TEMPERATURE))
+    logits = logits / np.float32(params.ngram_temperature or 1.0)
     params = replace(params, c=c)
     if params.method != "tfidf":
         for script in SCRIPTS:
@@ -211,13 +228,12 @@ def _choose_share(
     report: Any, encoder: Callable[[], TextEncoder],
 ) -> tuple[ClassifierParams, Floats]:  # fmt: skip
     """The share of the vectors in one script, and the logits of `later` with it."""
-    name = f"{script}_share"
     mine, theirs = known.written_in(script), later.written_in(script)
     few = mine.sum() < LEAST_OF_SCRIPT or theirs.sum() < LEAST_OF_SCRIPT // 10
-    if getattr(params, name) is not None or few:
+    if params.chosen(script) is not None or few:
         return params, logits
     if params.method == "auto" and encoder().unknown_share(known.of(mine).texts[:500]) > MOST_UNKNOWN:
-        return replace(params, **{name: 0.0}), logits
+        return params.with_share(script, 0.0), logits
     report(stage=f"encoding {script}", progress=0.2)
     shares = {"auto": SHARES, "vectors": (1.0,), "both": SHARES[1:-1]}[params.method]
     plain = logits[theirs]
@@ -229,7 +245,7 @@ def _choose_share(
     for c in (params.vector_c,) if params.vector_c else VECTOR_CS:
         head, used = _vector_head(known.of(mine), c, encoder)
         if head.classes != classes:
-            return replace(params, **{name: 0.0}), logits
+            return params.with_share(script, 0.0), logits
         of_vectors = head.logits(used.encode(asked.texts, remember=True))
         for share in shares:
             trial = (1 - share) * plain + share * of_vectors
@@ -237,7 +253,14 @@ def _choose_share(
                 chosen, best, mixed, strength = share, loss, trial, c
     logits = logits.copy()
     logits[theirs] = mixed
-    return replace(params, **{name: chosen}, vector_c=strength), logits
+    return replace(params.with_share(script, chosen), vector_c=strength), logits
+
+
+def _ngram_head(cells: Any, labels: Sequence[str], c: float, temperature: float = 1.0) -> LinearClassifier:
+    """A support vector machine, which does better than a logistic regression on as many features as texts have."""
+    head = linear.fit(cells, labels, c=c, loss="squared_hinge")
+    by = np.float32(temperature)
+    return replace(head, weights=head.weights / by, bias=head.bias / by)
 
 
 def _vector_head(known: Texts, c: float, encoder: Callable[[], TextEncoder]) -> tuple[LinearClassifier, TextEncoder]:
@@ -255,9 +278,14 @@ def _filled(params: ClassifierParams) -> ClassifierParams:
     if params.method == "tfidf":
         words = characters = 0.0
     return replace(
-        params, c=params.c or CS[1], vector_c=params.vector_c or VECTOR_CS[0], words_share=words,
-        characters_share=characters, temperature=params.temperature or 1.0,
-    )  # fmt: skip
+        params,
+        c=params.c or CS[1],
+        ngram_temperature=params.ngram_temperature or USUAL_TEMPERATURE,
+        vector_c=params.vector_c or VECTOR_CS[0],
+        words_share=words,
+        characters_share=characters,
+        temperature=params.temperature or 1.0,
+    )
 
 
 def _times(cells: Cells, head: LinearClassifier) -> Floats:
@@ -275,9 +303,9 @@ def _loss(logits: Floats, classes: tuple[str, ...], labels: Sequence[str]) -> fl
     return float(-np.log(np.maximum(tempered[np.arange(len(truth)), truth], 1e-12)).mean())
 
 
-def _temperature(logits: Floats, classes: tuple[str, ...], labels: Sequence[str]) -> float:
+def _temperature(logits: Floats, classes: tuple[str, ...], labels: Sequence[str], usual: float = 1.0) -> float:
     places = {name: place for place, name in enumerate(classes)}
     known = np.array([label in places for label in labels], bool)
     if known.sum() < LEAST_OF_SCRIPT:  # on a handful of rows the likeliest temperature is the coldest
-        return 1.0
+        return usual
     return linear.best_temperature(logits[known], np.array([places[each] for each in labels if each in places]))

@@ -1,4 +1,4 @@
-"""From texts to n-grams: pairs of words where words are spaced, one to three characters where they are not (Chinese).
+"""From texts to n-grams: pairs of words where words are spaced, one to four characters where they are not (Chinese).
 
 An n-gram is a 64-bit number, computed from its characters, so that a vocabulary is a sorted array and needs no
 dictionary of strings. `surfaces` gives the n-grams of a text as people read them, in the same order.
@@ -23,6 +23,8 @@ WORDS: Script = "words"
 CHARACTERS: Script = "characters"
 SCRIPTS: tuple[Script, ...] = (WORDS, CHARACTERS)
 UNSPACED = ("zh", "ja", "yue", "th")
+MOST_IN_A_ROW = 4  # characters of an n-gram
+LENGTHS = range(1, MOST_IN_A_ROW + 1)
 MOST_CHARACTERS = 10_000  # of a text; what comes later changes no verdict
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
@@ -50,8 +52,10 @@ def grams(text: str, script: Script) -> Hashes:
     """The n-grams of a text as numbers, repeats included; empty for a text without a letter or digit."""
     if script == CHARACTERS:
         one = _mixed(np.frombuffer(_squeezed(text).encode("utf-32-le"), np.uint32).astype(np.uint64))
-        two = _mixed(one[:-1] * _PRIME + one[1:])
-        return np.concatenate([one, two, _mixed(two[:-1] * _PRIME + one[2:])])
+        found = [one]
+        for longer in range(1, MOST_IN_A_ROW):
+            found.append(_mixed(found[-1][:-1] * _PRIME + one[longer:]))
+        return np.concatenate(found)
     words = np.array([_hash(each) for each in words_of(text)], np.uint64)
     return np.concatenate([words, _mixed(words[:-1] * _PRIME + words[1:])])
 
@@ -60,7 +64,7 @@ def surfaces(text: str, script: Script) -> list[str]:
     """The n-grams of `grams` as they are read, in the same order."""
     if script == CHARACTERS:
         kept = _squeezed(text)
-        return [kept[start : start + n] for n in (1, 2, 3) for start in range(len(kept) - n + 1)]
+        return [kept[start : start + n] for n in LENGTHS for start in range(len(kept) - n + 1)]
     words = words_of(text)
     return words + [f"{one} {two}" for one, two in itertools.pairwise(words)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,8 @@ class SentimentLearner(Learner):
     slot = "sentiment.classifier"
     params = ClassifierParams
     metric = Metric("accuracy", "max", "TF-IDF")
-    inputs: Mapping[str, FrameSchema] = {"texts": TEXTS}
-    requests: Mapping[str, FrameSchema] = {"texts": ASKED}
+    inputs = {"texts": TEXTS}
+    requests = {"texts": ASKED}
     output = OUTPUT
 
     def frames(self, shop: Any, window: Any) -> Frames:

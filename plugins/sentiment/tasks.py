@@ -169,9 +169,11 @@ def _test(shop: Shop, day: date, kept: pl.DataFrame, budget: float) -> list[Sent
         kind, _, name = dimension.partition("=")
         if chance > level or (kind == "product" and not Product.objects.of(shop).filter(pk=int(name)).exists()):
             continue
+        about: dict[str, Any] = {
+            "product_id": int(name) if kind == "product" else None, "topic": name if kind == "topic" else "",
+        }  # fmt: skip
         alert, new = SentimentAlert.objects.of(shop).get_or_create(
-            shop=shop, day=day, product_id=int(name) if kind == "product" else None,
-            topic=name if kind == "topic" else "",
+            shop=shop, day=day, **about,
             defaults={
                 "texts": seen.texts, "negative": seen.negative, "expected": seen.expected, "chance": chance,
             },

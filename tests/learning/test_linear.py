@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commerce_ai.learning import linear
@@ -73,6 +73,7 @@ print(sorted(sys.modules.keys() & {{"sklearn", "scipy", "torch"}}))
     assert done.stdout.strip() == "[]"
 
 
+@settings(max_examples=15)
 @given(hotter=st.floats(0.2, 5), seed=st.integers(0, 5))
 def test_the_temperature_undoes_a_wrong_one(hotter: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -95,3 +96,14 @@ def test_tempering_changes_no_order(points: tuple) -> None:
 def test_one_class_is_not_enough(points: tuple) -> None:
     with pytest.raises(ValueError, match="class"):
         linear.fit(points[0], ["delivery"] * len(points[0]))
+
+
+@pytest.mark.parametrize("wanted", [("delivery", "quality"), ("delivery", "quality", "price")])
+def test_a_support_vector_machine_is_served_the_same_way(points: tuple, wanted: tuple[str, ...]) -> None:
+    from sklearn.svm import LinearSVC
+
+    x, y = points
+    kept = np.isin(y, wanted)
+    ours = linear.fit(x[kept], y[kept], loss="squared_hinge")
+    theirs = LinearSVC(random_state=0).fit(x[kept], y[kept])
+    assert (np.array(ours.classes)[ours.probabilities(x).argmax(1)] == theirs.predict(x)).all()
