@@ -21,7 +21,7 @@ class Line(logging.Formatter):
     """The formatter of every handler of ours."""
 
     def format(self, record: logging.LogRecord) -> str:
-        request = getattr(record, "request", None)
+        request: Any = getattr(record, "request", None)
         if hasattr(request, "path") and isinstance(record.args, tuple):
             record = copy.copy(record)
             record.args = tuple(_route(request) if each == request.path else each for each in record.args or ())

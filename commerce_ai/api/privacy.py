@@ -76,11 +76,12 @@ def ask(view: ShopView, kind: str, customer_id: str) -> Response:
 _REPEAT = OpenApiParameter(
     HEADER, str, OpenApiParameter.HEADER, description=_("Send a write again under the same key: it happens once.")
 )
+_OF: dict[str, Any] = {"tags": ["privacy"], "auth": [{"key": []}]}
 _ASK: dict[str, Any] = {
-    "tags": ["privacy"], "auth": [{"key": []}], "request": AskedSerializer, "responses": {202: RequestSerializer},
+    **_OF, "request": AskedSerializer, "responses": {202: RequestSerializer},
     "parameters": [_REPEAT],
 }  # fmt: skip
-_SEE: dict[str, Any] = {"tags": ["privacy"], "auth": [{"key": []}], "responses": RequestSerializer}
+_SEE: dict[str, Any] = {**_OF, "responses": RequestSerializer}
 _SCOPE = f"Scope: `{SCOPE}`"
 
 
@@ -132,7 +133,7 @@ class ExportFile(_Requests):
     http_method_names = ("get", "head")
 
     @extend_schema(
-        tags=["privacy"], auth=[{"key": []}], operation_id="privacy_exports_file",
+        **_OF, operation_id="privacy_exports_file",
         summary=_("The file of an export"), description=_SCOPE,
         responses={(200, "application/json"): OpenApiTypes.OBJECT},
     )  # fmt: skip

@@ -48,7 +48,7 @@ class ShopView(GenericAPIView):
     parser_classes = (StrictJSON,)
     pagination_class = Pages
     metadata_class = None
-    http_method_names = ("get", "head", "post", "put", "patch", "delete")
+    http_method_names: Any = ("get", "head", "post", "put", "patch", "delete")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.perform_authentication(request)

@@ -7,6 +7,8 @@ never taken in (`REFUSED`) is nowhere. After the erasure none of it is anywhere,
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import logging
 import re
@@ -22,9 +24,10 @@ from django.test import Client
 from django.utils import timezone
 
 from commerce_ai import registry
-from commerce_ai.api import keys
+from commerce_ai.api import applying, keys
 from commerce_ai.ingest import memory, project
 from commerce_ai.ingest.files import load_file
+from commerce_ai.ingest.models import WebhookSource
 from commerce_ai.privacy import register, requests, tasks
 from commerce_ai.privacy.models import ErasureLog
 from commerce_ai.shop.models import Customer, Identity, Product, Review, Shop
@@ -205,6 +208,32 @@ def through_rest(door: Door, words: str) -> list[int]:
     return [each.status_code for each in sent]
 
 
+def through_webhooks(door: Door, mark: str) -> None:
+    said, kept = IDENTIFIERS, KEPT
+    address = {"name": said["card holder"], "address1": said["shipping address"], "country_code": "DE"}
+    at = {"created_at": "2026-01-06T10:00:00Z", "updated_at": "2026-01-06T10:00:00Z"}
+    customer = {"id": WHO, "email": said["email"], "phone": said["phone"], "first_name": said["first name"],
+                "last_name": said["name"], "default_address": address, "note": kept["attribute"], **at}  # fmt: skip
+    order = {"id": "o7", "name": "#7", "currency": "EUR", "total_price": "5.00", "email": said["email of an order"],
+             "customer": customer, "shipping_address": address, "browser_ip": said["ip"], "line_items": [],
+             "note": f"{kept['attribute']} {said['email in a text']}", "financial_status": "paid", **at}  # fmt: skip
+    broken = {
+        "id": "o8",
+        "email": said["email in a broken message"],
+        "customer": customer,
+        "total_price": kept["bad row"],
+    }
+    sent = (("customers/create", customer), ("orders/create", order), ("orders/create", broken), ("carts/x", customer))
+    for at_, (topic, body) in enumerate(sent):
+        data = json.dumps(body).encode()
+        signed = base64.b64encode(hmac.digest(b"hush", data, "sha256")).decode()
+        headers = {"X-Shopify-Shop-Domain": "canary.example", "X-Shopify-Topic": topic,
+                   "X-Shopify-Webhook-Id": f"{mark}-{at_}", "X-Shopify-Hmac-Sha256": signed}  # fmt: skip
+        answer = door.client.post("/webhooks/shopify/", data, content_type="application/json", headers=headers)
+        assert answer.status_code == 200, answer.content
+    applying.apply_webhooks()
+
+
 def through_files(shop: Shop, folder: Path, again: bool = False) -> None:
     said, kept = IDENTIFIERS, KEPT
     loads = {
@@ -255,11 +284,13 @@ def personal_columns() -> set[str]:
 
 def test_a_canary_of_forty_strings(shop: Shop, tmp_path: Path, log: places.Log) -> None:
     assert len(ALL) >= 40
+    WebhookSource.objects.create(shop=shop, domain="canary.example", secret="hush")
     door, personal = Door(shop), personal_columns()
     through_tracking(door, "first")
     through_files(shop, tmp_path / "files")
     statuses = through_rest(door, KEPT["chat text"])
     assert statuses[:4] == [200, 201, 200, 200] and 500 not in statuses, statuses
+    through_webhooks(door, "first")
     through_errors(door)
     Review.objects.of(shop).filter(external_id="r1").update(status="pending")
     assert door.send("POST", "/v1/batch", {"batch": messages("waiting")}).status_code == 200
@@ -310,6 +341,7 @@ def late(door: Door, folder: Path) -> None:
     assert door.send("POST", "/v1/batch", {"batch": messages("late")}).json()["stored"] == 0
     project.run()
     through_files(door.shop, folder, again=True)
+    through_webhooks(door, "late")
     through_rest(door, "Who am I?")  # a stranger: what they say from now on is said by nobody
     project.run()
 

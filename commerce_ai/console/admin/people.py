@@ -87,7 +87,7 @@ class CustomerAdmin(ShopAdmin):
                 requests.ask(shop_of(request), action, customer.external_id, by=request.user, reason="console")
                 messages.success(request, _("It is queued, and done within the hour; this list says how far it is."))
                 return HttpResponseRedirect(reverse("admin:privacy_privacyrequest_changelist"))
-            error = _("That is not the customer's id. Nothing was erased.")
+            error = str(_("That is not the customer's id. Nothing was erased."))
         context = {"title": _("Export or erase"), "opts": self.opts, "original": customer, "back": back, "error": error}
         return render(request, "console/customer_privacy.html", context)
 

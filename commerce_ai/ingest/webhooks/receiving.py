@@ -15,6 +15,7 @@ from django.utils import timezone
 from commerce_ai.crypto import keyed_hash
 from commerce_ai.ingest.models import QuarantineRow, WebhookDelivery, WebhookSource
 from commerce_ai.ingest.webhooks import shopify
+from commerce_ai.shop import tombstones
 
 State = WebhookDelivery.State
 
@@ -65,6 +66,8 @@ def store(source: WebhookSource, delivery: Delivery, body: bytes) -> bool:
 
 def quarantine(shop_id: int, row: WebhookDelivery, reason: str, column: str, message: str) -> None:
     """That a delivery can't be used, and why. What it said stays encrypted, for a person who may mend it."""
+    if row.body and tombstones.names_erased(shop_id, msgspec.json.decode(row.body)):
+        return  # of somebody who was erased nothing is kept, not even what can't be used
     fingerprint = keyed_hash(f"{shop_id}\0{row.platform}\0{row.delivery_id}", purpose="quarantine")
     fresh = QuarantineRow(
         shop_id=shop_id, format=f"webhook:{row.platform}"[:32], table=row.topic, column=column[:255],
