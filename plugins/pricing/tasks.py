@@ -187,7 +187,7 @@ def _make(
         ),
         durable=True,
     )  # fmt: skip
-    PriceProposal.objects.create(
+    PriceProposal(
         shop=shop, product_id=product, current_price=row["price"], price=advice.price, cost=row["cost"],
         prior_price=advice.prior_price, starts_on=timezone.now().astimezone(shop.tz).date(),
         elasticity=response.elasticity, elasticity_low=response.lower, elasticity_high=response.upper,
@@ -195,7 +195,7 @@ def _make(
         expected_gain=_money(effect.gain.value), gain_low=_money(effect.gain.low), gain_high=_money(effect.gain.high),
         reasons=reasons, version_id=version_id, decision_id=kept.decision_id,
         expires_at=timezone.now() + KEEP_OPEN,
-    )  # fmt: skip
+    ).save()  # fmt: skip
 
 
 def _money(value: float) -> Decimal:
