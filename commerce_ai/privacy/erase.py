@@ -7,12 +7,14 @@ are about nothing but the person are deleted. One transaction: either all of it 
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import redis
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models, transaction
@@ -20,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from commerce_ai.crypto import keyed_hash
-from commerce_ai.ingest import visitors
+from commerce_ai.ingest import memory, visitors
 from commerce_ai.ingest.models import IngestBatch
 from commerce_ai.learning.models import Version
 from commerce_ai.privacy import holdings, retrain
@@ -49,6 +51,8 @@ _BOOKS = {"external_id", "number", "shipping_country", "billing_country"}
 
 _JUDGED = (Conversation, Message, Order, Payment, Review)  # what a label may be about
 
+
+logger = logging.getLogger(__name__)
 
 # Seconds after an erasure at which it is looked again: doors follow their list of the erased within two seconds, and
 # what was under way in another transaction has ended after a minute.
@@ -114,10 +118,19 @@ def sweep(log: ErasureLog) -> Mapping[str, int]:
         log.sweep_at = max(log.done_at + timedelta(seconds=following[0] if following else 0), now + _AGAIN)
     else:
         log.names, log.sweep_at = "", None
+        _rewrite_redis_log()
     log.save(update_fields=["sweeps", "names", "sweep_at"])
     if found:
         bump("customers", shop)
     return found
+
+
+def _rewrite_redis_log() -> None:
+    """Redis keeps what was deleted in the file of its writes until that is written anew."""
+    try:
+        memory.client().bgrewriteaof()
+    except redis.RedisError as error:  # one runs already, or a managed Redis allows nobody to ask
+        logger.info("Redis does not write its log anew now (%s)", type(error).__name__)
 
 
 _AGAIN = timedelta(seconds=SWEEPS[0])

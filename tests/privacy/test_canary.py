@@ -328,7 +328,6 @@ def test_a_canary_of_forty_strings(shop: Shop, tmp_path: Path, log: places.Log) 
     record = ErasureLog.objects.of(shop).get()
     assert record.sweeps[0]["counts"]["shop_event"] > 0 and not record.sweeps[-1]["counts"] and record.names == ""
     late(door, tmp_path / "files")
-    memory.client().bgrewriteaof()
     assert hits(places.everywhere(log), ALL) == {}
     assert hits(places.in_clear(), ALL) == {}
     assert hits(places.dump(), BOOKS) == {"order number": {"shop_order.number"}}
