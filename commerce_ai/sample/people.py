@@ -11,16 +11,23 @@ import polars as pl
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES
 from commerce_ai.sample.words import COUNTRIES, FIRST_NAMES, LAST_NAMES
 
+LEAVE = 0.6  # share of customers who leave for good some day
+LEAVE_AFTER_DAYS = 70.0
+
 
 @dataclass(frozen=True)
 class People:
-    """Two tables, and arrays with a row a customer: `taste` over shelves (sums to 1), `style`, `activity` (mean 1)."""
+    """Two tables, and arrays with a row a customer: `taste` over shelves (sums to 1), `style`, `activity` (mean 1).
+
+    `stays` are the days, counted from the first, after which a customer never comes back.
+    """
 
     customers: pl.DataFrame
     identities: pl.DataFrame
     taste: np.ndarray
     style: np.ndarray
     activity: np.ndarray
+    stays: np.ndarray
 
 
 def make_people(rng: np.random.Generator, n: int, first_day: datetime) -> People:
@@ -53,4 +60,5 @@ def make_people(rng: np.random.Generator, n: int, first_day: datetime) -> People
         taste=taste / taste.sum(axis=1, keepdims=True),
         style=rng.integers(0, N_STYLES, n),
         activity=rng.gamma(0.8, 1.25, n),
+        stays=np.where(rng.random(n) < LEAVE, rng.exponential(LEAVE_AFTER_DAYS, n), np.inf),
     )

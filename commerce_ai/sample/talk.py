@@ -18,6 +18,7 @@ TROUBLE_DAYS = 6  # in the last days parcels are late, and people say so
 MENTIONS_A_DAY = 3.0
 TALKS_A_DAY = 5.0
 LABELLED = 0.7  # of talks were sorted by a person
+SLIPS = 0.05  # of stars and of sorted talks are a slip: nobody's ratings suit their words each time
 DAY_US = 86_400e6
 
 
@@ -75,6 +76,7 @@ def _reviews(
     stars = np.where(late, rng.integers(1, 3, n), stars).astype(np.int64)
     language = np.where(rng.random(n) < CHINESE, "zh", "en").tolist()
     texts = [say(rng, s, way, bool(is_late)) for s, way, is_late in zip(stars.tolist(), language, late, strict=True)]
+    stars = np.where(rng.random(n) < SLIPS, rng.integers(1, 6, n), stars)
     return (
         chosen.select(
             "customer",
@@ -129,6 +131,8 @@ def _talks(
         str(rng.choice(QUESTIONS[kind])).format(order=numbers[which], product=titles[what].split(",")[0].lower())
         for kind, which, what in zip(intent, order.tolist(), product, strict=True)
     ]
+    slips = rng.random(n) < SLIPS
+    intent = [str(rng.choice(intents)) if slip else each for each, slip in zip(intent, slips.tolist(), strict=True)]
     frame = pl.DataFrame(
         {
             "order": order,

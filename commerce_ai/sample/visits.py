@@ -74,6 +74,8 @@ def _views(
     weight = WEEKDAYS[weekday] * np.linspace(0.9, 1.1, len(weekday))
     day = rng.choice(len(weight), len(like), p=weight / weight.sum())
     day[len(usual) : len(known)] = campaigns.extra_day
+    still = stranger | (day <= people.stays[like])
+    like, stranger, day = like[still], stranger[still], day[still]
     clock = rng.choice(24, len(like), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(like)) * 2600
     # A day of 23 or 25 hours is lived through as quickly or as slowly.
     start = midnight[day] + clock * np.diff(midnight)[day] / DAY_S

@@ -45,6 +45,11 @@ _IN_A_DAY = {
     "terminal_risk": gettext_noop("%(value)s %% of the device's payments in a day were fraud."),
     "terminal_pace": gettext_noop("The device made %(value)s payments in a day."),
 }
+_HARDLY = {  # of a count that is 0, or 1 with the payment itself
+    "customer_tx_count": gettext_noop("The customer has not paid here within %(days)s days before."),
+    "terminal_tx_count": gettext_noop("The device was not seen here within %(days)s days before the last ones."),
+    "terminal_pace": gettext_noop("The device was not seen here within %(days)s days before."),
+}
 _RULES = {
     "device_velocity": gettext_noop("The device made %(value)s payments in a day; %(limit)s are usual."),
     "customer_velocity": gettext_noop("The customer made %(value)s payments in a day; %(limit)s are usual."),
@@ -64,6 +69,8 @@ def of_contributions(names: Sequence[str], features: npt.NDArray[Any], added: np
         if kind in found or (kind.startswith("during_") and not value):
             continue
         sentence = (_IN_A_DAY if days == 1 else _FEATURES).get(kind, _FEATURES[kind])
+        if value < (1 if kind == "terminal_tx_count" else 2):
+            sentence = _HARDLY.get(kind, sentence)
         found[kind] = Why(names[at], sentence, {"value": _figure(kind, value), "days": days} if days else
                           {"value": _figure(kind, value)})  # fmt: skip
     return list(found.values())

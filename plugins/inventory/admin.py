@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
@@ -32,7 +33,7 @@ from plugins.inventory.forms import SLOT
 from plugins.inventory.models import ReorderProposal
 
 PLUGIN = service.PLUGIN
-LISTED = 100
+LISTED = 25
 HISTORY_DAYS = 56
 SOON_DAYS = 14
 
@@ -60,6 +61,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "chart": chart_of(shop, _product(shop, wanted, rows)),
         "look": dress(look),
         "proposals": [_line(row, shop) for row in rows],
+        "all_proposals": reverse("admin:inventory_reorderproposal_changelist"),
         "approved": [_line(row, shop) for row in _related(approved).order_by("-decided_at")[:10]],
         "products": [row.product.external_id for row in rows[:50]],
         "live": bool(live(shop.pk, SLOT)),
@@ -156,7 +158,7 @@ def _line(row: ReorderProposal, shop: Shop) -> dict[str, Any]:
         "quantity": service.plain(row.quantity),
         "gain": None if row.expected_gain is None else money(row.expected_gain, shop.currency),
         "cost": None if row.unit_cost is None else money(row.quantity * row.unit_cost, shop.currency),
-        "why": " · ".join(reason["message"] for reason in row.reasons),
+        "why": [reason["message"] for reason in row.reasons],
     }
 
 

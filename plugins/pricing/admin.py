@@ -30,7 +30,7 @@ from plugins.pricing.models import PriceProposal
 from plugins.pricing.policy import Response, Situation
 from plugins.pricing.tasks import PLUGIN, SLOT, rules_of
 
-SHOWN = 50  # proposals on the board
+SHOWN = 25  # proposals on the board
 POINTS = 21  # prices on a curve
 BINS = np.arange(-6.0, 1.01, 0.5)
 

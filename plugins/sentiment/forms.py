@@ -29,6 +29,14 @@ class SettingsForm(forms.Form):
         initial=4.0,
         help_text=_("How many alerts without a cause you accept at most. Fewer means that small surges are missed."),
     )
+    messages = forms.BooleanField(
+        label=_("Judge messages to customer service"),
+        required=False,
+        initial=False,
+        help_text=_(
+            "Most are questions, not opinions: label some before you switch this on, or they read as complaints."
+        ),
+    )
     unjudged = forms.BooleanField(
         label=_("Emergency: judge nothing"),
         required=False,

@@ -55,12 +55,15 @@ def learning_frames(shop: Shop, window: Window) -> Frames:
     return {"texts": rows}
 
 
-def written(shop_id: int, since: datetime, *, again: bool = False) -> pl.DataFrame:
+def written(shop_id: int, since: datetime, *, messages: bool, again: bool = False) -> pl.DataFrame:
     """Texts since an instant that were not judged yet, or all of them (`again`), oldest first.
+
+    Of customers' messages only with `messages`, or where a person has labelled one.
 
     kind, text_id, product_id, at (UTC), text, language, rating (1 to 5), label (by a person); what is unknown is null.
     """
-    return frames.read(_TEXTS, {"shop": shop_id, "task": TASK, "since": since, "again": again}, _WRITTEN)
+    params = {"shop": shop_id, "task": TASK, "since": since, "again": again, "messages": messages}
+    return frames.read(_TEXTS, params, _WRITTEN)
 
 
 def counted(shop_id: int, days: Iterable[date]) -> pl.DataFrame:
@@ -158,7 +161,7 @@ _TEXTS = f"""
     )
     SELECT t.kind, t.text_id, t.product_id, t.at, t.text, nullif(t.language, '') AS language, t.rating, l.value AS label
     FROM texts t LEFT JOIN labels l ON l.subject_type = t.kind AND l.subject_id = t.text_id
-    WHERE t.text <> '' AND (%(again)s OR NOT EXISTS (
+    WHERE t.text <> '' AND (t.kind <> 'message' OR %(messages)s OR l.value IS NOT NULL) AND (%(again)s OR NOT EXISTS (
         SELECT FROM {_table(Judgement)} j WHERE j.shop_id = %(shop)s AND j.kind = t.kind AND j.text_id = t.text_id))
     ORDER BY t.at, t.kind, t.text_id
 """  # noqa: S608

@@ -101,7 +101,7 @@ def correct(shop_id: int, kind: str, external_id: str, label: str, *, by: Any = 
     from plugins.sentiment import tasks
 
     with transaction.atomic():
-        Label.objects.create(
+        Label.objects.of(shop_id).create(
             shop_id=shop_id, task=queries.TASK, subject_type=kind, subject_id=row.pk, value=label, by=by, source=source
         )
         judged = Judgement.objects.of(shop_id).filter(kind=kind, text_id=row.pk).first()

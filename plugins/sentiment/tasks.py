@@ -67,7 +67,8 @@ def judge_texts(
     Without a scorer only a review's rating speaks. A person's label counts before both.
     """
     since = (now or timezone.now()) - timedelta(days=JUDGED_DAYS)
-    rows = queries.written(shop.pk, since, again=again)
+    messages = registry.settings_for(shop.pk, service.PLUGIN).messages
+    rows = queries.written(shop.pk, since, messages=messages, again=again)
     if scorer is None:
         rows = rows.filter(pl.col("rating").is_not_null() | pl.col("label").is_not_null())
     taxonomy = service.taxonomy_for(shop.pk)

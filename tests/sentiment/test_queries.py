@@ -107,9 +107,19 @@ def test_written_texts_come_once_unless_asked_again(shop):
     review(shop, "second", None)
     review(shop, "old", 1, at=timezone.now() - timedelta(days=100))
     since = timezone.now() - timedelta(days=90)
-    assert set(queries.written(shop.pk, since)["text"]) == {"first", "second"}
+    assert set(queries.written(shop.pk, since, messages=True)["text"]) == {"first", "second"}
     Judgement.objects.create(shop=shop, kind="review", text_id=row.pk, at=row.at, day=row.at.date(), label="negative",
                              sentiment=-1)  # fmt: skip
-    assert set(queries.written(shop.pk, since)["text"]) == {"second"}
-    again = queries.written(shop.pk, since, again=True)
+    assert set(queries.written(shop.pk, since, messages=True)["text"]) == {"second"}
+    again = queries.written(shop.pk, since, messages=True, again=True)
     assert again.filter(pl.col("text") == "first").row(0, named=True)["rating"] == 2
+
+
+def test_questions_to_customer_service_are_no_opinions_until_the_shop_says_so(shop):
+    talk = Conversation.objects.create(shop=shop, external_id="t")
+    for name in ("where is my order", "this is a disgrace"):
+        Message.objects.create(shop=shop, external_id=name, conversation=talk, role="customer", text=name)
+    label(shop, Message.objects.get(external_id="this is a disgrace"), "negative")
+    since = timezone.now() - timedelta(days=1)
+    assert queries.written(shop.pk, since, messages=False)["text"].to_list() == ["this is a disgrace"]
+    assert queries.written(shop.pk, since, messages=True).height == 2

@@ -60,11 +60,31 @@ class Command(BaseCommand):
             except Exception as error:
                 raise CommandError(f"the recommendation was not served: {error}") from error
             bars.update(bar, completed=1)
+            self._live(bars, address, remembered, options)
             bars.stop()
             self.stdout.write(_welcome(address, remembered, time.monotonic() - began))
             if not options["once"]:
                 supervisor.watch()
                 self.stdout.write("Stopping …")
+
+    def _live(self, bars: Progress, address: str, remembered: dict[str, str], options: dict[str, Any]) -> None:
+        """Ask every plugin something, once, so that its board has what to show."""
+        from commerce_ai.sample.first_day import Refused, live_through
+        from commerce_ai.sample.generate import DEMO, generate
+
+        if remembered.get("lived"):
+            return
+        bar = bars.add_task("A few hours in the shop", total=1.0)
+        try:
+            live_through(
+                address,
+                remembered["secret_key"],
+                generate(options["seed"], DEMO),
+                lambda share: bars.update(bar, completed=share),
+            )
+        except Refused as error:
+            raise CommandError(str(error)) from error
+        _keep({**remembered, "lived": "yes"})
 
     def _load(self, bars: Progress, options: dict[str, Any]) -> Any:
         from commerce_ai.sample.load import load_sample
@@ -114,9 +134,16 @@ def _remember(shop: Any) -> dict[str, str]:
     ShopMember.objects.get_or_create(shop=shop, user=operator, defaults={"role": "owner"})
     _, remembered["publishable_key"] = create_key(shop, name="Demo storefront", kind="publishable", origins=["*"])
     _, remembered["secret_key"] = create_key(shop, name="Demo server", kind="secret")
+    _keep(remembered)
+    return remembered
+
+
+def _keep(remembered: dict[str, str]) -> None:
+    from django.conf import settings
+
+    path = Path(settings.VAR_DIR) / "demo.json"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(remembered, file)
-    return remembered
 
 
 def _wait_until_ready(supervisor: Supervisor, address: str) -> None:

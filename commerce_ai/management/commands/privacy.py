@@ -34,8 +34,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if options["verb"] in key_command.VERBS:
-            return key_command.handle(options, self.stdout.write)
-        if options["verb"] == "record":
+            key_command.handle(options, self.stdout.write)
+        elif options["verb"] == "record":
             from commerce_ai.privacy.record import markdown
 
             self._write(markdown(), options["output"])
