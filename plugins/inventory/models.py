@@ -74,7 +74,7 @@ class ReorderProposal(Proposal):
             raise Refused(say("The supplier is not active any more."))
         order = self._order()
         last = PurchaseOrderLine.objects.of(self.shop_id).filter(purchase_order=order).aggregate(last=Max("position"))
-        self.purchase_line = PurchaseOrderLine.objects.create(
+        self.purchase_line = PurchaseOrderLine.objects.of(self.shop_id).create(
             shop_id=self.shop_id, purchase_order=order, position=(last["last"] or 0) + 1, product_id=self.product_id,
             quantity=self.quantity, unit_cost=self.unit_cost,
         )  # fmt: skip
@@ -98,7 +98,7 @@ class ReorderProposal(Proposal):
         today = timezone.now().astimezone(self.shop.tz).date()
         if self.location_id is None:
             named = {"name": USUAL_LOCATION}
-            self.location = Location.objects.get_or_create(
+            self.location = Location.objects.of(self.shop_id).get_or_create(
                 shop_id=self.shop_id, external_id=USUAL_LOCATION, defaults=named
             )[0]
         # Two approvals at once would both find no draft: the supplier's row is what they wait for.
@@ -117,7 +117,7 @@ class ReorderProposal(Proposal):
             "decision_id": self.decision_id,
             "source": SOURCE,
         }
-        return PurchaseOrder.objects.create(shop_id=self.shop_id, **fields)
+        return PurchaseOrder.objects.of(self.shop_id).create(shop_id=self.shop_id, **fields)
 
 
 def worth(quantity: Decimal, unit_cost: Decimal | None) -> Decimal | None:

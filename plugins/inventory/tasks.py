@@ -163,9 +163,9 @@ def propose(shop: Shop, shelves: Shelves, verdicts: Verdicts, version_id: int, t
         for name, value in fields.items():
             setattr(found, name, value)
         changed.append(found)
-    ReorderProposal.objects.bulk_create(new, batch_size=1000)
+    ReorderProposal.objects.of(shop).bulk_create(new, batch_size=1000)
     if changed:
-        ReorderProposal.objects.bulk_update(changed, _CHANGING, batch_size=50)
+        ReorderProposal.objects.of(shop).bulk_update(changed, _CHANGING, batch_size=50)
     gone = [each.pk for each in open_now.values()]
     mine.filter(pk__in=gone).update(state=ReorderProposal.State.EXPIRED, decided_at=timezone.now())
     return len(new) + len(changed)

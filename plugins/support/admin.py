@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, DateTimeField, F, Func
@@ -195,12 +196,12 @@ def _answer(request: HttpRequest, chosen: Conversation, text: str) -> None:
     if not text:
         messages.error(request, say("Write an answer first."))
         return
-    Message.objects.create(
+    Message.objects.of(chosen.shop_id).create(
         shop_id=chosen.shop_id,
         conversation=chosen,
         external_id=str(uuid7()),
         role=Message.Role.AGENT,
-        author=request.user,
+        author=cast(User, request.user),
         text=text,
     )
     chosen.status, chosen.assignee = Conversation.Status.WAITING, request.user  # type: ignore[assignment]
@@ -215,13 +216,13 @@ def _label(request: HttpRequest, chosen: Conversation, sent: Any) -> None:
     if message is None or not intent:
         messages.error(request, say("Choose a message of the customer and an intent."))
         return
-    Label.objects.create(
+    Label.objects.of(chosen.shop_id).create(
         shop_id=chosen.shop_id,
         task=queries.TASK,
         subject_type=Label.Subject.MESSAGE,
         subject_id=message.pk,
         value=intent,
-        by=request.user,
+        by=cast(User, request.user),
         source="console",
     )
     messages.success(request, say("Noted. The next training learns from it."))

@@ -22,7 +22,7 @@ def enter(shop: Shop, subject: Any, customer: Customer | None, question: Questio
     Raises `Unknown`.
     """
     if not question.conversation_id:
-        return Conversation.objects.create(
+        return Conversation.objects.of(shop).create(
             shop=shop,
             external_id=str(uuid7()),
             customer=customer,
@@ -62,7 +62,7 @@ def answer_to(conversation: Conversation, asked: Message) -> Answer | None:
 def keep(conversation: Conversation, asked: Message, answer: Answer) -> None:
     """Write the answer down, and hand the conversation over where a person is to go on."""
     kept = {name: value for name, value in msgspec.to_builtins(answer).items() if name != "text"}
-    Message.objects.create(
+    Message.objects.of(conversation.shop_id).create(
         shop_id=conversation.shop_id,
         conversation=conversation,
         external_id=answer.message_id,

@@ -85,12 +85,12 @@ def fit(vectors: Floats, labels: Sequence[str], *, c: float, seed: int = 0) -> I
     """Learn from vectors ``[texts, dim]`` and their intents. Raises ValueError with fewer than two intents."""
     names = np.asarray(labels, dtype=str)
     held = _held_out(names, seed)
-    trial = linear.fit(vectors[~held], names[~held], c=c).calibrated(vectors[held], names[held].tolist())
+    trial = linear.fit(vectors[~held], names[~held].tolist(), c=c).calibrated(vectors[held], names[held].tolist())
     known = _sample(vectors[~held], names[~held], seed)
     raw = _raw(trial, known, vectors[held])
     centre, spread = raw.mean(axis=0), raw.std(axis=0) + 1e-6
     joined = ((raw - centre) / spread).sum(axis=1)
-    final = linear.fit(vectors, names, c=c)
+    final = linear.fit(vectors, names.tolist(), c=c)
     return Intents(
         LinearClassifier(final.classes, final.weights, final.bias, trial.temperature),
         _sample(vectors, names, seed),

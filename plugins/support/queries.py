@@ -60,7 +60,8 @@ def articles(shop_id: int) -> Articles:
     )  # fmt: skip
     mark = (len(rows), rows[0][5] if rows else None)
     columns = list(zip(*rows, strict=True)) if rows else [()] * 6
-    return Articles(*(list(each) for each in columns[:5]), mark)  # type: ignore[arg-type]
+    ids, external_ids, titles, bodies, urls = (list(each) for each in columns[:5])
+    return Articles(ids, external_ids, titles, bodies, urls, mark)
 
 
 def found_by_words(shop_id: int, question: str, language: str, ids: Sequence[int]) -> list[int]:

@@ -12,7 +12,6 @@ import pytest
 
 from commerce_ai.learning.learner import NotEnoughData, Silent
 from commerce_ai.learning.schema import FrameError
-from commerce_ai.testing import PluginContract
 from plugins.inventory.learner import QUANTILES, DemandLearner, DemandParams
 from tests.inventory.conftest import QUICK
 from tests.inventory.frames import sales
@@ -22,15 +21,6 @@ LEARNER = DemandLearner()
 
 def checked(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {"sales": LEARNER.inputs["sales"].check(frame, "sales")}
-
-
-def quick_frames() -> dict[str, pl.DataFrame]:
-    return checked(sales(products=6, days=70))
-
-
-class TestContract(PluginContract):
-    slug = "inventory"
-    frames = {"inventory.demand": quick_frames}
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,9 @@ import pytest
 
 from commerce_ai.lab import LabError, fit, predict
 from commerce_ai.learning.learner import NotEnoughData, Silent
-from commerce_ai.testing import PluginContract
 from plugins.support import features, intents
 from plugins.support.learner import IntentLearner, IntentParams
 from tests.support.conftest import questions
-
-
-class TestContract(PluginContract):
-    slug = "support"
-    frames = {"support.intent": lambda: {"texts": questions()}}
 
 
 @pytest.fixture(scope="module")
