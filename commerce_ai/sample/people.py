@@ -11,7 +11,7 @@ import polars as pl
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES
 from commerce_ai.sample.words import COUNTRIES, FIRST_NAMES, LAST_NAMES
 
-LEAVE = 0.6  # share of customers who leave for good some day
+LEAVE = 0.4  # share of customers who leave for good some day
 LEAVE_AFTER_DAYS = 70.0
 
 

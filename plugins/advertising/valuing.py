@@ -89,13 +89,20 @@ class ValueScorer:
         )
 
 
+def root_of_mean(sample: pl.DataFrame) -> float:
+    """The statistic of `Evaluation.sample`: the root of the mean of squared errors."""
+    return float(np.sqrt(sample["value"].mean() or 0.0))  # type: ignore[arg-type]
+
+
 class ValueLearner(Learner):
     """BG/NBD for how often, Gamma-Gamma for how much, quintiles for the segments; judged on what came later."""
 
     name = "advertising.value"
     slot = "advertising.value"
     params = ValueParams
-    metric = Metric("mae_orders", "min", "the customer's own rate so far")
+    # What is published is a mean, so squared errors judge it: absolute ones are least at the median, which for most
+    # customers is no order at all.
+    metric = Metric("rmse_orders", "min", "the customer's own rate so far", root_of_mean)
     inputs = {"orders": ORDERS}
     requests = {"customers": CUSTOMERS}
     output = OUTPUT
@@ -195,8 +202,8 @@ class ValueLearner(Learner):
                 "mae_value": float(np.abs(rate * per_day - spent_then).mean()),
                 "orders_said_over_seen": float(rate.sum() / max(orders_then.sum(), 1)),
             },
-            sample=pl.DataFrame({"unit": known["customer_id"], "value": errors}),
-            baseline_sample=pl.DataFrame({"unit": known["customer_id"], "value": base}),
+            sample=pl.DataFrame({"unit": known["customer_id"], "value": errors**2}),
+            baseline_sample=pl.DataFrame({"unit": known["customer_id"], "value": base**2}),
             notes=(f"{known.height} customers over {days} days",),
         )
 
