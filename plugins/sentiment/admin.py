@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
 from commerce_ai.console.charts import Chart, Series
+from commerce_ai.console.filters import during, one_of
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopAdmin
@@ -186,7 +187,7 @@ class _ShownOnly(ShopAdmin):
 @admin.register(Judgement)
 class JudgementAdmin(_ShownOnly):
     list_display = ("at", "kind", "label", "sentiment", "product", "topics", "corrected")
-    list_filter = ("label", "kind", "corrected")
+    list_filter = (one_of("label", _("label"), Feeling.values), "kind", "corrected")
     date_hierarchy = "day"
     list_select_related = ("product",)
     next_step = _("No text was judged yet. Load reviews or mentions; they are read every hour.")
@@ -195,6 +196,7 @@ class JudgementAdmin(_ShownOnly):
 @admin.register(SentimentAlert)
 class SentimentAlertAdmin(_ShownOnly):
     list_display = ("day", "about", "texts", "negative", "expected", "acknowledged_at")
-    list_filter = ("day", "topic")
+    list_filter = (during("day", of_day=True),)
+    search_fields = ("topic__startswith",)
     list_select_related = ("product",)
     next_step = _("No alert. A day with clearly more negative texts than the four weeks before makes one.")

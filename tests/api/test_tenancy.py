@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,10 @@ from commerce_ai.shop.models import (
     Revision,
     Shop,
     StockLevel,
-    Supplier,
 )
 from commerce_ai.shop.revision import refresher
-from plugins.advertising.models import Audience
-from plugins.fraud.models import Case
-from plugins.inventory.models import ReorderProposal
-from plugins.sentiment.models import SentimentAlert
 from tests.api.conftest import Call
+from tests.plugin_factories import AudienceFactory, CaseFactory, ReorderProposalFactory, SentimentAlertFactory
 
 MARK = "ONLY-SOUTH-KNOWS"
 OPEN = ("openapi", "docs", "unknown_route")  # the document, its page, and what is no route
@@ -85,17 +81,12 @@ def south(other_shop: Shop) -> dict[str, str]:
 
 def kept(shop: Shop, product: Product) -> dict[str, str]:
     """What plugins have in numbered routes: an audience, a case, a proposal, an alert."""
-    audience = Audience.objects.create(shop=shop, name=MARK)
-    case = Case.objects.create(shop=shop, payment_external_id=MARK, action="review", amount=7, currency="EUR")
-    alert = SentimentAlert.objects.create(
-        shop=shop, product=product, day=date(2026, 3, 1), texts=7, negative=7, expected=0.1, chance=0.001
-    )
-    proposal = ReorderProposal.objects.create(
-        shop=shop, product=product, supplier=Supplier.objects.create(shop=shop, external_id="s-supplier", name=MARK),
-        quantity=7, proposed_quantity=7, order_by=date(2026, 3, 1), lead_days=7, available=0, reorder_point=7,
-        order_up_to=7, safety_stock=7, service_level=0.9,
-    )  # fmt: skip
-    rows = {"audience_id": audience, "case_id": case, "alert_id": alert, "number": proposal}
+    rows = {
+        "audience_id": AudienceFactory(shop=shop, name=MARK),
+        "case_id": CaseFactory(shop=shop, payment_external_id=MARK),
+        "alert_id": SentimentAlertFactory(shop=shop, product=product),
+        "number": ReorderProposalFactory(shop=shop, product=product),
+    }
     return {name: str(row.pk) for name, row in rows.items()}
 
 

@@ -13,12 +13,19 @@ from commerce_ai import registry
 from commerce_ai.api.keys import create_key, new_signing_secret
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ids import uuid7
-from commerce_ai.ingest.models import CleaningReport, FileLoad, IngestBatch, QuarantineRow
+from commerce_ai.ingest.models import (
+    CleaningReport,
+    FileLoad,
+    IngestBatch,
+    QuarantineRow,
+    WebhookDelivery,
+    WebhookSource,
+)
 from commerce_ai.learning.models import ArtifactFile, Run, RunLog, RunPoint, Version
 from commerce_ai.privacy import requests
 from commerce_ai.privacy.models import ErasureLog
 from commerce_ai.shop.models import Shop
-from tests import factories
+from tests import factories, plugin_factories  # noqa: F401  (whose rows are made, too)
 
 NOW = datetime.now(UTC)
 METRICS = {"ndcg_at_20": 0.084, "recall_at_20": 0.151}
@@ -41,6 +48,8 @@ def fill(shop: Shop) -> None:
     make_quarantined(shop, load)
     create_key(shop, "storefront", "publishable")
     requests.ask(shop, "export", "somebody")
+    source = WebhookSource.objects.create(shop=shop, domain=f"{shop.slug}.myshopify.com", secret="hush")
+    WebhookDelivery.objects.create(shop=shop, platform=source.platform, delivery_id="1", topic="products/update")
     ErasureLog.objects.create(shop=shop, person=b"x" * 32, done_at=NOW)
     new_signing_secret(shop)
     registry.switch(shop, "recommendation", on=True)
