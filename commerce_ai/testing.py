@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +24,11 @@ from typing import Any, ClassVar
 
 import pytest
 from django.apps import apps
+from django.urls import resolve
 from django.utils.module_loading import import_string
 
 from commerce_ai import registry
+from commerce_ai.api.errors import unknown_route
 from commerce_ai.learning.learner import Frames, Learner, Silent
 from commerce_ai.learning.params import describe_params
 from commerce_ai.plugin import Card, Health, Plugin
@@ -35,6 +38,7 @@ from commerce_ai.shop.revision import refresher
 # DESIGN's rooms of a plugin; a file of the mathematics may have any other name but imports no Django.
 WITH_DJANGO = {
     "__init__", "apps", "models", "queries", "learner", "service", "api", "admin", "forms", "tasks", "benchmarks",
+    "publishing", "words",
 }  # fmt: skip
 ARTIFACT_SUFFIXES = {".safetensors", ".ubj", ".onnx", ".npy", ".json"}
 FORBIDDEN_WHEN_SERVING = ("torch", "transformers")
@@ -180,6 +184,30 @@ class PluginContract:
                 "it says how much is there and how much is needed"
             )
 
+    def test_routes_answer_404_where_the_plugin_is_off(self, plugin: Plugin, shop: Any, client: Any) -> None:
+        from commerce_ai.api import urls
+        from commerce_ai.api.hot_schema import views
+        from commerce_ai.api.keys import create_key
+        from commerce_ai.api.scopes import SCOPES
+
+        sent = {"authorization": f"Bearer {create_key(shop, 'contract', 'secret', SCOPES)[1]}"}
+        of_core = {path for path, _view in views(urls.urlpatterns, "api/v1/")}
+        for path, view in views(plugin.urlpatterns(), "api/v1/"):
+            methods = view.hot.methods if hasattr(view, "hot") else view.cls.scopes
+            for method in methods:
+                answer = client.generic(
+                    method,
+                    address_of_nothing(path),
+                    "{}",
+                    "application/json",
+                    headers={"authorization": f"Bearer {key}"},
+                )
+                if path in of_core:  # the core's own route answers as if there were no plugin
+                    assert answer.status_code != 404, (method, path)
+                    continue
+                assert answer.status_code == 404, (method, path, answer.status_code)
+                assert method == "HEAD" or answer.json()["code"] == "plugin_off", (method, path, answer.content)
+
     def test_pages_open_for_the_owner_of_an_empty_shop_and_nobody_else(
         self, plugin: Plugin, shop: Any, client: Any, django_user_model: Any
     ) -> None:
@@ -229,6 +257,12 @@ class PluginContract:
             assert not register.undeclared_of(model), f"{model}: declare them in `personal` or in `not_personal`"
             assert all(entry.basis and entry.retention for entry in register.entries_of(model))
             assert hasattr(model._default_manager, "of") or not any(f.name == "shop" for f in model._meta.fields), model
+
+
+def address_of_nothing(path: str) -> str:
+    """A route's path as OpenAPI writes it, filled with an id that nothing has, of the kind that the route takes."""
+    tries = (re.sub(r"{(\w+)}", each, path) for each in ("00000000-0000-7000-8000-000000000000", str(2**53)))
+    return next(each for each in tries if resolve(each).func is not unknown_route)
 
 
 def _imports(file: Path) -> set[str]:

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from commerce_ai import registry
 from commerce_ai.api import errors, health
+from commerce_ai.api.mounting import mounted
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -14,7 +15,7 @@ urlpatterns = [
     path("console/", include("commerce_ai.console.urls")),
     path("console/", admin.site.urls),
     # Plugins first: `prices/simulate` is a route, and not the price of a product called "simulate".
-    *(path("api/v1/", include(plugin.urlpatterns())) for plugin in registry.plugins()),
+    *mounted(registry.plugins()),
     path("api/v1/", include("commerce_ai.api.urls")),
     path("v1/", include("commerce_ai.api.tracking_urls")),
     path("webhooks/", include("commerce_ai.api.webhook_urls")),

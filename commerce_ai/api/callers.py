@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai import registry
 from commerce_ai.api import customer_token as tokens
 from commerce_ai.api.errors import ApiError
 from commerce_ai.shop import tombstones
@@ -52,6 +53,11 @@ class Caller(msgspec.Struct, frozen=True, repr_omit_defaults=True):
                 403,
                 detail=_("It needs the scope %(scope)s.") % {"scope": scope},
             )
+
+    def need_plugin(self, plugin: str | None) -> None:
+        """Raise 404 where the plugin that a route belongs to is off in the shop."""
+        if plugin is not None and not registry.is_on(self.shop_id, plugin):
+            raise ApiError("plugin_off", _("This is switched off in this shop."), 404)
 
     def subject(
         self,

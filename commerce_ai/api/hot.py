@@ -20,7 +20,6 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai import registry
 from commerce_ai.api import limits, origins
 from commerce_ai.api.callers import Caller, Subject
 from commerce_ai.api.errors import ApiError, FieldError, as_api_error, error_response, unexpected
@@ -77,8 +76,7 @@ def hot(
             origins.check(caller, request)
             limits.check(caller, request)
             caller.need(scope)
-            if plugin is not None and not registry.is_on(caller.shop_id, plugin):
-                raise ApiError("plugin_off", _("This is switched off in this shop."), 404)
+            caller.need_plugin(plugin)
             if request.method not in answered:
                 raise ApiError(
                     "method_not_allowed",

@@ -42,9 +42,10 @@ class StrictJSON(JSONParser):
 
 
 class ShopView(GenericAPIView):
-    """A view of one key's shop. `scopes` says which scope each method needs."""
+    """A view of one key's shop. `scopes` says which scope each method needs; `plugin` is set where one brought it."""
 
     scopes: ClassVar[dict[str, str]] = {}
+    plugin: str | None = None
     parser_classes = (StrictJSON,)
     pagination_class = Pages
     metadata_class = None
@@ -54,6 +55,7 @@ class ShopView(GenericAPIView):
         self.perform_authentication(request)
         limits.check(cast(Caller, request.auth), request._request)
         super().initial(request, *args, **kwargs)
+        cast(Caller, request.auth).need_plugin(self.plugin)
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdigit() or int(length) > MOST_BYTES:
             raise ApiError(

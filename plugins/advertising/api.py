@@ -86,7 +86,6 @@ class Assignments(ShopView):
     )  # fmt: skip
     @writes
     def post(self, request: Request) -> Response:
-        _need_plugin(self)
         rows = _validated(AssignmentsSerializer, request.data)["rows"]
         campaigns = bulk.resolve(Campaign, self.shop_id, [row["campaign_id"] for row in rows])
         customers = bulk.resolve(Customer, self.shop_id, [row["customer_id"] for row in rows])
@@ -121,7 +120,6 @@ class Audiences(ShopView):
         description="Scope: `decide`", responses=AudienceSerializer(many=True), auth=_AUTH,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        _need_plugin(self)
         pages = self.pagination_class()
         rows = Audience.objects.of(self.shop_id).select_related("campaign")
         found = pages.paginate_queryset(rows, request, self)
@@ -135,7 +133,6 @@ class Audiences(ShopView):
     )  # fmt: skip
     @writes
     def post(self, request: Request) -> Response:
-        _need_plugin(self)
         rule = _validated(AudienceRuleSerializer, request.data)
         name = rule.pop("name")
         outside = rule.pop("campaign_id")
@@ -175,7 +172,6 @@ class Export(ShopView):
     )  # fmt: skip
     def get(self, request: Request, audience_id: int) -> Any:
         """SHA-256 of e-mail and phone of every member who allows it now; each export is written down."""
-        _need_plugin(self)
         platform = request.query_params.get("platform", "google")
         if platform not in AudienceExport.Platform.values:
             known = ", ".join(AudienceExport.Platform.values)
@@ -200,13 +196,6 @@ def as_file(audience: Audience, platform: str, file: bytes) -> HttpResponse:
         file, content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )  # fmt: skip
-
-
-def _need_plugin(view: ShopView) -> None:
-    from commerce_ai import registry
-
-    if not registry.is_on(view.shop_id, service.PLUGIN):
-        raise ApiError("plugin_off", _("This is switched off in this shop."), 404)
 
 
 def _validated(serializer: Any, data: Any) -> dict[str, Any]:

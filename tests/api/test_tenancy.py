@@ -14,7 +14,6 @@ import pytest
 from django.apps import apps
 from django.core import serializers
 from django.db import connection
-from django.urls import resolve
 
 from commerce_ai import registry
 from commerce_ai.api import keys
@@ -41,6 +40,7 @@ from commerce_ai.shop.models import (
     StockLevel,
 )
 from commerce_ai.shop.revision import refresher
+from commerce_ai.testing import address_of_nothing
 from tests.api.conftest import Call
 from tests.plugin_factories import AudienceFactory, CaseFactory, ReorderProposalFactory, SentimentAlertFactory
 
@@ -124,12 +124,6 @@ def query_of(view: Any, south: dict[str, str]) -> str:
     return "&".join(f"{name}={known[name]}" for name in names if name in known)
 
 
-def of_nobody(path: str) -> str:
-    """The path with an id that nothing has, of the kind that its route takes."""
-    tries = (re.sub(r"{(\w+)}", each, path) for each in ("00000000-0000-7000-8000-000000000000", str(2**53)))
-    return next(each for each in tries if resolve(each).func is not unknown_route)
-
-
 def everything_of(shop: Shop) -> str:
     """All rows of a shop, in every table that has shops."""
     found = []
@@ -209,7 +203,7 @@ def test_every_operation_needs_exactly_its_scope(call: Call, shop: Shop, south: 
             if scope not in SCOPES:
                 assert operation["operationId"] == "me_get"
                 continue
-            address = of_nobody(path)
+            address = address_of_nothing(path)
             only, without = made[scope]
             refused = call(method.upper(), address, without, {"batch": []})
             assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope"), (method, path)
@@ -223,7 +217,7 @@ def test_a_publishable_key_opens_no_more_than_its_three_scopes(
         for method, operation in methods.items():
             scope = operation["description"].rpartition("Scope: `")[2].rstrip("`")
             if scope in SCOPES and scope not in PUBLISHABLE:
-                assert call(method.upper(), of_nobody(path), north["publishable"], {}).status_code == 403, (
+                assert call(method.upper(), address_of_nothing(path), north["publishable"], {}).status_code == 403, (
                     method,
                     path,
                 )

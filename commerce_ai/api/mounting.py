@@ -1,0 +1,31 @@
+"""A plugin's routes below ``/api/v1/``: its DRF views answer 404 in a shop where it is off, as its hot ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.urls import URLPattern, URLResolver, include, path
+from django.urls.resolvers import RoutePattern
+
+from commerce_ai.api.rest import ShopView
+from commerce_ai.plugin import Plugin
+
+
+def mounted(plugins: Iterable[Plugin]) -> Iterator[URLResolver]:
+    """The routes of each plugin, to be put before the core's."""
+    for plugin in plugins:
+        yield path("api/v1/", include(list(_guarded(plugin.urlpatterns(), plugin.slug))))
+
+
+def _guarded(patterns: Iterable[URLPattern | URLResolver], slug: str) -> Iterator[URLPattern | URLResolver]:
+    for each in patterns:
+        if isinstance(each, URLResolver):
+            assert isinstance(each.pattern, RoutePattern), f"{slug}: routes are made with path()"
+            yield path(str(each.pattern), include(list(_guarded(each.url_patterns, slug))))
+            continue
+        # A function that passes on to a view of the core's is not the view itself.
+        view = getattr(each.callback, "view_class", None)
+        if view is not None and issubclass(view, ShopView):
+            started = view.as_view(**each.callback.view_initkwargs, plugin=slug)
+            each = URLPattern(each.pattern, started, each.default_args, each.name)
+        yield each
