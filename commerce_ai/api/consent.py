@@ -68,7 +68,7 @@ class StandingsSerializer(serializers.Serializer[Any]):
     consents = StandingSerializer(many=True)
 
 
-_DOCUMENT: dict[str, Any] = {"tags": ["customers"], "responses": StandingsSerializer}
+_DOCUMENT: dict[str, Any] = {"tags": ["customers"], "auth": [{"key": []}], "responses": StandingsSerializer}
 _REPEAT = OpenApiParameter(
     HEADER, str, OpenApiParameter.HEADER, description=_("Send a write again under the same key: it happens once.")
 )
