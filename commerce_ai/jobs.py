@@ -18,6 +18,8 @@ CORE_JOBS = (
     ("privacy.sweep", timedelta(seconds=10), _("Carry out privacy requests, look again after erasures")),
     ("privacy.settle", timedelta(hours=1), _("Train again what knew somebody who was erased")),
     ("commerce_ai.api.apply_webhooks", timedelta(seconds=5), _("Apply webhooks that were not applied yet")),
+    ("decisions.attribute", timedelta(seconds=30), _("Count what came of decisions")),
+    ("decisions.recount", timedelta(days=1), _("Count the outcomes of the last days anew")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

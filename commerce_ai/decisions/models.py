@@ -9,10 +9,14 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
+from commerce_ai.decisions.outcome_models import Credit, Heard, Outcome, Stale
 from commerce_ai.ids import time_of, uuid7
 from commerce_ai.shop import partitions
 from commerce_ai.shop.models import Shop, ShopModel
 from commerce_ai.shop.personal import Basis, Handling, Keep
+
+__all__ = ["Credit", "Decision", "Experiment", "ExperimentPoint", "Heard", "Outcome", "Stale"]
 
 
 class Decision(ShopModel):

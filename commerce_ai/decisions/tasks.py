@@ -1,0 +1,36 @@
+"""The jobs of this room: count what came of decisions, and once a day all of it that is recent anew."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from celery import shared_task
+from django.db import connection
+from django.utils import timezone
+
+from commerce_ai.decisions import attribution, marks
+from commerce_ai.decisions.rules import rules_of
+from commerce_ai.shop.models import Shop
+
+LONGEST_S = 300  # a job leaves the rest to the next one after this
+
+
+@shared_task(name="decisions.attribute")
+def attribute() -> int:
+    """Work off what was marked, shop by shop; how many marks that were."""
+    until = time.monotonic() + LONGEST_S
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM shop_shop s WHERE EXISTS (SELECT 1 FROM decisions_heard h WHERE h.shop_id = s.id)"
+            " OR EXISTS (SELECT 1 FROM decisions_stale m WHERE m.shop_id = s.id)"
+        )
+        waiting = [pk for (pk,) in cursor.fetchall()]
+    return sum(attribution.run(shop, until=until) for shop in Shop.objects.filter(pk__in=waiting).order_by("pk"))
+
+
+@shared_task(name="decisions.recount")
+def recount() -> None:
+    """Mark what is recent: a customer who became staff, or a cost that changed, marks nothing by itself."""
+    for shop in Shop.objects.all():
+        marks.recount(shop, since=timezone.now() - rules_of(shop).reach - timedelta(days=1))
