@@ -33,7 +33,7 @@ from commerce_ai.shop.models import Shop
 from plugins.recommendation import queries, service
 from plugins.recommendation.answers import Answer, Request
 from plugins.recommendation.assortment import Filters
-from plugins.recommendation.forms import AUTO, SLOT, SettingsForm, sources
+from plugins.recommendation.forms import AUTO, ONLY_BESTSELLERS, SLOT, SettingsForm, sources
 
 PLUGIN = service.PLUGIN
 VERSIONS = 30  # on the chart and in the list
@@ -108,7 +108,7 @@ def findings(shop: Shop) -> list[Health]:
     found = []
     if settings.bestsellers_only:
         found.append(Health("warn", _("Only bestsellers answer: the emergency switch is on."), address))
-    elif settings.source != AUTO and settings.source not in {each.learner.name for each in live(shop.pk, SLOT)}:
+    elif settings.source not in {AUTO, ONLY_BESTSELLERS, *(each.learner.name for each in live(shop.pk, SLOT))}:
         words = say("%(source)s is to answer first, but has no live version.") % {"source": settings.source}
         found.append(Health("warn", words, address))
     answered, fallbacks = answers(shop, timedelta(hours=24))

@@ -12,13 +12,14 @@ from commerce_ai import registry
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
+AUTO, ONLY_BESTSELLERS = "auto", "bestsellers"
 SLOT = "recommendation.candidates"
 
 
 def sources() -> list[tuple[str, Any]]:
-    """`auto`, and every learner that can fill the slot, third parties' included."""
-    return [(AUTO, _("the best on validation")), *((name, name) for name in registry.learner_paths() if _fills(name))]
+    """`auto`, every learner that can fill the slot, third parties' included, and none of them (experiments)."""
+    learners = ((name, name) for name in registry.learner_paths() if _fills(name))
+    return [(AUTO, _("the best on validation")), *learners, (ONLY_BESTSELLERS, _("only the shop's bestsellers"))]
 
 
 def _fills(name: str) -> bool:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as say
 
 from commerce_ai import registry
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.experiments.assignment import Assigned, assign
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ingest import visitors
 from commerce_ai.learning.live import live
@@ -25,7 +26,7 @@ from commerce_ai.shop.catalogue import catalogue_of
 from plugins.recommendation import queries
 from plugins.recommendation.answers import Answer, Item, Reason, Request
 from plugins.recommendation.assortment import Assortment
-from plugins.recommendation.forms import AUTO, SLOT
+from plugins.recommendation.forms import AUTO, ONLY_BESTSELLERS, SLOT
 from plugins.recommendation.sources import BESTSELLERS, NEWEST, POPULARITY, Pick, Visit, Wish, fill, fill_similar
 
 PLUGIN = "recommendation"
@@ -43,20 +44,20 @@ class UnknownProduct(LookupError):
 def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True) -> Answer:
     """Products for `subject` (an api `Subject`). With `keep` false no decision is stored: a look from the console."""
     started = time.perf_counter()
-    settings = registry.settings_for(shop_id, PLUGIN)
+    settings, drawn = _settings(shop_id, subject, request.placement)
     versions = in_turn(shop_id, settings)
     wish = _wish(shop_id, subject, request, settings, versions)
     if request.placement == "product" and len(wish.visit.context):
         fill_similar(wish, versions, int(wish.visit.context[-1]))
     fill(wish, versions, lambda: queries.kept_bestsellers.get(shop_id))
-    return _answer(shop_id, subject, request, wish, versions, "recommendations", started, keep)
+    return _answer(shop_id, subject, request, settings, wish, versions, "recommendations", started, keep, drawn)
 
 
 def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, keep: bool = True) -> Answer:
     """What goes with one product, filled up from its category, then from everywhere. Raises `UnknownProduct`."""
     started = time.perf_counter()
     request = msgspec.structs.replace(request, products=(product_id,))
-    settings = registry.settings_for(shop_id, PLUGIN)
+    settings, drawn = _settings(shop_id, subject, "product")
     versions = in_turn(shop_id, settings)
     wish = _wish(shop_id, subject, request, settings, versions)
     if not len(wish.visit.context):
@@ -68,12 +69,12 @@ def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, ke
         near = replace(wish, filters=msgspec.structs.replace(wish.filters, category=category))
         fill(near, versions, lambda: queries.kept_bestsellers.get(shop_id))
     fill(wish, versions, lambda: queries.kept_bestsellers.get(shop_id))
-    return _answer(shop_id, subject, request, wish, versions, "similar", started, keep)
+    return _answer(shop_id, subject, request, settings, wish, versions, "similar", started, keep, drawn)
 
 
 def in_turn(shop_id: int, settings: Any) -> list[Any]:
     """The live versions in the order they are asked: the chosen source, then by validation, bestsellers last."""
-    if settings.bestsellers_only:
+    if settings.bestsellers_only or settings.source == ONLY_BESTSELLERS:
         return []
     versions = live(shop_id, SLOT)
     chosen = [each for each in versions if each.learner.name == settings.source]
@@ -97,6 +98,15 @@ def assortment_of(shop_id: int) -> Assortment:
 
 
 _assortments: dict[int, Assortment] = {}
+
+
+def _settings(shop_id: int, subject: Any, placement: str) -> tuple[Any, Assigned | None]:
+    """The shop's settings, under the arm that the subject was drawn into. Who may not be counted is not drawn."""
+    settings = registry.settings_for(shop_id, PLUGIN)
+    drawn = None if settings.bestsellers_only else assign(shop_id, PLUGIN, placement, subject)
+    if drawn is None or not _allows(shop_id, subject, consent.Purpose.ANALYTICS):
+        return settings, None
+    return replace(settings, **({"source": ONLY_BESTSELLERS} if drawn.holdout else drawn.config)), drawn
 
 
 def _wish(shop_id: int, subject: Any, request: Request, settings: Any, versions: Sequence[Any]) -> Wish:
@@ -161,11 +171,11 @@ def customer_id_of(shop_id: int, external_id: str, versions: Sequence[Any]) -> i
 
 
 def _answer(
-    shop_id: int, subject: Any, request: Request, wish: Wish, versions: Sequence[Any], kind: str, started: float,
-    keep: bool,
+    shop_id: int, subject: Any, request: Request, settings: Any, wish: Wish, versions: Sequence[Any], kind: str,
+    started: float, keep: bool, drawn: Assigned | None,
 ) -> Answer:  # fmt: skip
     chose = wish.answered[0] if wish.answered else None
-    fallback_reason = "" if chose else _why_fallback(shop_id, wish, versions)
+    fallback_reason = "" if chose else _why_fallback(settings, wish, versions)
     reasons: dict[Any, Reason | None] = {}
     items = [_item(wish, position, pick, reasons) for position, pick in enumerate(wish.picks, 1)]
     # What the visitor does next may be tied to this answer only if they let themselves be counted.
@@ -181,7 +191,9 @@ def _answer(
         session_id=subject.session_id if counted else None,
         version_id=chose.version_id if chose else None,
         payload=payload.Payload(items=[_kept(wish, each, pick) for each, pick in zip(items, wish.picks, strict=True)]),
-        flags=("fallback",) if fallback_reason else (),
+        experiment_id=drawn.experiment_id if drawn else None,
+        arm=drawn.arm if drawn else "",
+        flags=("fallback",) if fallback_reason and settings.source != ONLY_BESTSELLERS else (),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
     )
     stored = record(decision).stored if keep else False
@@ -238,8 +250,8 @@ def _reason(catalogue: Any, pick: Pick) -> Reason | None:
     return None
 
 
-def _why_fallback(shop_id: int, wish: Wish, versions: Sequence[Any]) -> str:
-    if registry.settings_for(shop_id, PLUGIN).bestsellers_only:
+def _why_fallback(settings: Any, wish: Wish, versions: Sequence[Any]) -> str:
+    if settings.bestsellers_only or settings.source == ONLY_BESTSELLERS:
         return say("The shop has switched to bestsellers only.")
     if not versions:
         return say("No version is live yet: the shop's bestsellers answer.")

@@ -19,8 +19,8 @@ PLANNED = 30_000  # units in all; the 60 days bring 60,000
 def experiments(bench: Bench) -> None:
     """False alarms of who peeks every day, coverage at a horizon and at every look, and a sample ratio that is off."""
     bench.note(
-        f"{EXPERIMENTS} experiments each; {DAYS} daily looks, {VISITORS} visitors an arm and day, {RATE:.1%} buy; aims: "
-        "false alarms <= 0.05, coverage at a horizon 0.95 +- 0.015, at every look >= 0.95, 51/49 at 100,000 caught"
+        f"{EXPERIMENTS} experiments each; {DAYS} daily looks, {VISITORS} visitors an arm and day, {RATE:.1%} buy; "
+        "aims: false alarms <= 0.05, at a horizon 0.95 +- 0.015, at every look >= 0.95, 51/49 at 100,000 caught"
     )
     for seed in range(bench.seeds):
         for suite in (_no_difference, _at_a_horizon, _at_every_look, _sample_ratio):
