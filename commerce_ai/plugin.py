@@ -127,6 +127,13 @@ class Plugin(AppConfig):
         """Findings beyond the core's own (live version, age, last run)."""
         return []
 
+    def forget(self, shop_id: int, *, customer_id: int | None, external_id: str, anonymous_ids: Sequence[str]) -> None:
+        """Let go of what is kept on a person outside tables, as they are erased; tables are found without this.
+
+        Their rows still stand, and `customer_id` is our id; None where there is no such customer any more. It may be
+        called again for the same person. What it raises keeps the erasure from being done, so that it is tried again.
+        """
+
     def settings_form_class(self) -> Any:
         """The Django form that is schema, validation, translation and page of this plugin's settings; or None."""
         module, _, name = self.settings_form.rpartition(".")

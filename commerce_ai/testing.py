@@ -245,6 +245,10 @@ class PluginContract:
     def _sources(self, folder: Path) -> Iterator[Path]:
         return (file for file in folder.rglob("*.py") if "migrations" not in file.parts)
 
+    def test_forgetting_somebody_unknown_does_no_harm(self, plugin: Plugin, shop: Any) -> None:
+        for customer_id in (None, 2**53):
+            plugin.forget(shop.pk, customer_id=customer_id, external_id="nobody", anonymous_ids=("stranger",))
+
     def test_models_declare_what_is_personal(self, plugin: Plugin) -> None:
         for model in apps.get_app_config(plugin.label).get_models():
             assert isinstance(getattr(model, "personal", {}), Mapping)

@@ -21,6 +21,7 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from commerce_ai import registry
 from commerce_ai.crypto import keyed_hash
 from commerce_ai.ingest import memory, visitors
 from commerce_ai.ingest.models import IngestBatch
@@ -157,6 +158,11 @@ def _plain(counts: Mapping[str, int]) -> dict[str, int]:
 def _forget(shop: Shop, person: Person, held: dict[Model, set[Any]], batches: list[int]) -> Counter[str]:
     """Everything but tombstones and exports; rows by table."""
     counts: Counter[str] = Counter()
+    for plugin in registry.plugins():  # switched off or not, while the rows can still be asked
+        plugin.forget(
+            shop.pk, customer_id=person.customer_id or None, external_id=person.external_id,
+            anonymous_ids=person.anonymous_ids,
+        )  # fmt: skip
     counts["ingest_ingestbatch"] += _forget_contacts(person, batches, held.get(Event, set()))
     for row, _about in holdings.searched(person):
         if not isinstance(row, IngestBatch):

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.http import HttpRequest
 
     from commerce_ai.shop.models import Shop
@@ -61,3 +63,8 @@ class AdvertisingPlugin(Plugin):
         from plugins.advertising import admin
 
         return admin.findings(shop)
+
+    def forget(self, shop_id: int, *, customer_id: int | None, external_id: str, anonymous_ids: Sequence[str]) -> None:
+        from plugins.advertising import service
+
+        service.forget(shop_id, customer_id, external_id, anonymous_ids)

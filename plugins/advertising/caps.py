@@ -80,9 +80,9 @@ def rebuild(shop_id: int, shown: Callable[[], Shown]) -> None:
     memory.ask(fill)
 
 
-def forget(shop_id: int, who: str) -> None:
-    """Let go of a person's counters, as when they are erased."""
-    memory.ask(lambda client: client.delete(_person(shop_id, who)))
+def forget(shop_id: int, names: Iterable[str]) -> None:
+    """Let go of a person's counters, as when they are erased. Raises redis.RedisError."""
+    memory.client().delete(*(_person(shop_id, who) for who in names))
 
 
 def _ask(

@@ -7,7 +7,7 @@ worth are kept for seconds, how often somebody was shown something is counted in
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -145,6 +145,12 @@ def _person(shop_id: int, external_id: str | None, anonymous_id: str | None) -> 
     if customer_id is None and not anonymous_id:
         return Person(f"u:{external_id}", None)
     return Person(key_of(customer_id, anonymous_id or ""), customer_id)
+
+
+def forget(shop_id: int, customer_id: int | None, external_id: str, anonymous_ids: Iterable[str]) -> None:
+    """Let go of how often a person was shown something. Raises redis.RedisError."""
+    known = [key_of(customer_id, "")] if customer_id is not None else []
+    caps.forget(shop_id, [*known, f"u:{external_id}", *(key_of(None, each) for each in anonymous_ids)])
 
 
 def key_of(customer_id: int | None, anonymous_id: str) -> str:

@@ -21,7 +21,7 @@ from plugins.fraud.models import FRAUD, LEGITIMATE, TASK, Case
 from plugins.fraud.trees import TreesParams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 LEAST_PAYMENTS, LEAST_FRAUDS = 200, 10
 
@@ -81,6 +81,12 @@ def learning_frames(shop: Shop, window: Window) -> Frames:
     )
     _enough(rows)
     return {"transactions": rows}
+
+
+def payments_of(shop_id: int, customer_external_id: str) -> Iterable[tuple[str, str, str, str | None]]:
+    """(payment, device, card fingerprint, IP address) of every payment of a customer, by the shop's ids."""
+    rows = Payment.objects.of(shop_id).filter(customer__external_id=customer_external_id)
+    return rows.values_list("external_id", "device_id", "card_fingerprint", "ip").iterator()
 
 
 def _tied(shop_id: int, rows: pl.DataFrame) -> pl.DataFrame:

@@ -82,6 +82,18 @@ def score(shop_id: int, request: Request) -> Answer:
     )
 
 
+def forget(shop_id: int, external_id: str) -> None:
+    """Let go of a person's payments among those seen: of the customer, their cards and devices. Raises RedisError."""
+    customers, terminals, payments = {entities.customer(external_id, None)}, set(), set()
+    for payment, device, card, ip in queries.payments_of(shop_id, external_id):
+        customers.add(entities.customer(None, card))
+        terminals.add(entities.terminal(device, card, ip))
+        payments.add(entities.number(shop_id, f"payment {payment}"))
+    who = [{number for each in names if (number := entities.number(shop_id, each)) is not None}
+           for names in (customers, terminals)]  # fmt: skip
+    seen.forget(shop_id, *who, payments)
+
+
 def costs_of(settings: Any) -> policy.Costs:
     return policy.Costs(
         review=settings.review_cost,

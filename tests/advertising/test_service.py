@@ -11,13 +11,14 @@ from django.utils import timezone
 from commerce_ai.api.callers import Subject
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ingest import memory
+from commerce_ai.privacy.erase import erase
 from commerce_ai.shop import consent
 from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import AdSpend, Campaign
 from commerce_ai.shop.revision import refresher
-from plugins.advertising import worth
+from plugins.advertising import caps, worth
 from plugins.advertising.answers import Request
-from plugins.advertising.service import decide
+from plugins.advertising.service import decide, key_of
 
 
 def of(customer, anonymous_id=None) -> Subject:
@@ -170,3 +171,17 @@ def test_warm_nothing_is_read_from_postgres(shop, people, campaign, score, go_li
     with django_assert_num_queries(3) as asked:  # within a test's transaction the INSERT stands in a savepoint
         decide(shop.pk, of(people[0]), Request())
     assert all(each["sql"].startswith(("INSERT INTO decisions_decision", "SAVEPOINT", "RELEASE")) for each in asked)
+
+
+def test_of_an_erased_customer_no_counter_is_left(shop, people, campaign):
+    for each in people:
+        decide(shop.pk, of(each), Request())
+    shown = [each for each in people if counters_of(shop, each.pk)]
+    assert shown
+    gone, pk = shown[0], shown[0].pk
+    erase(shop, gone)
+    assert not counters_of(shop, pk) and all(counters_of(shop, each.pk) for each in shown[1:])
+
+
+def counters_of(shop, customer_id: int) -> int:
+    return memory.client().exists(caps._person(shop.pk, key_of(customer_id, "")))

@@ -16,6 +16,7 @@ from commerce_ai import registry
 from commerce_ai.api import keys
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ingest import memory
+from commerce_ai.privacy.erase import erase
 from commerce_ai.shop.models import Customer, Label, Shop
 from commerce_ai.shop.revision import refresher
 from plugins.fraud import entities, seen
@@ -287,3 +288,15 @@ def test_another_shops_case_is_not_there(call, shop):
     for name in (other.pk, "p", "9" * 30):
         assert call("POST", f"cases/{name}/review", status=404)["code"] == "not_found"
     assert call("GET", "cases")["results"] == []
+
+
+def test_of_an_erased_customer_nothing_seen_is_left_and_others_on_the_device_stay(call, shop):
+    mine = Customer.objects.create(shop=shop, external_id="me")
+    PaymentFactory(shop=shop, external_id="one", customer=mine, device_id="x")
+    for payment, customer in (("one", "me"), ("two", "other")):
+        call("POST", "score", body(payment, "60.00", customer_id=customer, device_id="x"))
+    who, other, device = (entities.number(shop.pk, each) for each in ("customer me", "customer other", "device x"))
+    assert [len(each.times) for each in seen.recent(shop.pk, who, device, 0)] == [1, 2]
+    erase(shop, "me")
+    assert [len(each.times) for each in seen.recent(shop.pk, who, device, 0)] == [0, 1]
+    assert len(seen.recent(shop.pk, other, device, 0)[0].times) == 1
