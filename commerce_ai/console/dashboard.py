@@ -24,6 +24,7 @@ from commerce_ai.console.pages import url_of, visible
 from commerce_ai.console.scope import scope_of
 from commerce_ai.decisions import losses
 from commerce_ai.ingest.models import QuarantineRow
+from commerce_ai.privacy import requests
 from commerce_ai.shop.models import Shop
 
 SPANS = (7, 30, 90, 365)
@@ -155,6 +156,7 @@ def _needs(shop: Shop) -> list[Tile]:
         words = _whole(waiting) if waiting <= MANY else _("more than %(many)s") % {"many": _whole(MANY)}
         url = f"{reverse('admin:ingest_quarantinerow_changelist')}?state__exact=open"
         found.append(Tile(_("Rows in quarantine"), words, url, detail=_("correct and try again"), tone="warn"))
+    found += _people_waiting(shop)
     broken = [each.name for each in settings.THIRD_PARTY if each.error]
     if broken:
         found.append(
@@ -166,6 +168,21 @@ def _needs(shop: Shop) -> list[Tile]:
                 tone="bad",
             )
         )
+    return found
+
+
+def _people_waiting(shop: Shop) -> list[Tile]:
+    """Exports and erasures that people have a right to and did not get."""
+    late, failed = requests.troubles(shop)
+    url = reverse("admin:privacy_privacyrequest_changelist")
+    found = []
+    if late:
+        detail = _("open for more than an hour: see whether a worker runs")
+        found.append(Tile(_("Privacy requests that are late"), _whole(late), url, detail=detail, tone="bad"))
+    if failed:
+        detail = _("given up after %(attempts)s attempts: ask anew") % {"attempts": requests.MOST_ATTEMPTS}
+        failures = f"{url}?state__exact=failed"
+        found.append(Tile(_("Privacy requests that failed"), _whole(failed), failures, detail=detail, tone="bad"))
     return found
 
 

@@ -163,7 +163,7 @@ def _race(client: Callable[..., None], arguments: tuple[Any, ...], seed: int) ->
     context = multiprocessing.get_context("spawn")
     ready, start = context.Barrier(CLIENTS + 1), context.Event()
     processes = [
-        context.Process(target=client, args=(*arguments, seed * CLIENTS + number, ready, start))
+        context.Process(target=client, args=(*arguments, seed * CLIENTS + number, ready, start), daemon=True)
         for number in range(CLIENTS)
     ]
     for process in processes:

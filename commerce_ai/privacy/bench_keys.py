@@ -33,12 +33,17 @@ _EVENTS = ingest.CLIENTS * (ingest.WARM_UP + ingest.BATCHES) * ingest.BATCH
 
 
 def ingest_cost(bench: Bench) -> None:
-    """Events/s over HTTP with personal data cut out and encrypted, beside the same web process letting all through."""
+    """CPU time of the whole way of an event with personal data cut out and encrypted, beside the same in clear."""
     bench.note(
         f"batches of {ingest.BATCH} from {ingest.CLIENTS} client processes, {ingest.BATCHES} batches each after "
         f"{ingest.WARM_UP} to warm up; {IDENTIFIES:.0%} identify with e-mail, phone, name and address, {ORDERS:.0%} "
-        f"orders with e-mail and address; two web processes as `manage.py up` starts them, one patched to cut and "
-        f"encrypt nothing; {ROUNDS * bench.seeds} rounds in turn, the order changing, after {WARM_UPS} to warm up"
+        f"orders with e-mail and address; {ROUNDS * bench.seeds} rounds in turn, the order changing, after {WARM_UPS} "
+        f"to warm up; medians"
+    )
+    bench.note(
+        "on: as `manage.py up` runs it. off: contacts still come to the customer's row, and nothing is cut, hashed or "
+        "encrypted. bare: contacts are not looked for either (web only). Cost of the path = CPU time of web, Postgres "
+        "and projection, all their processes, on over off: what neighbours on the machine do is not in it"
     )
     for mix in ("server", "browser"):
         bench.note(f"{mix}: " + _MIXES[mix])
@@ -49,29 +54,63 @@ _MIXES = {
     "server": "messages as Segment's Python client sends them, as in `benchmark ingest http`",
     "browser": "each message with its own page, referrer, campaign and user agent, as analytics.js sends them",
 }
+MODES = ("on", "off", "bare")
+_PARTS = ("web", "Postgres", "projection", "Postgres while projecting")
 
 
 def _compare(bench: Bench, mix: str) -> None:
-    rates: dict[str, list[float]] = {"on": [], "off": []}
-    works: dict[str, list[float]] = {"on": [], "off": []}
-    with ingest._house() as house, _without_privacy(house) as open_port:
-        ports, pids = {"on": house.port, "off": open_port.port}, {"on": house.web.pid, "off": open_port.pid}
+    rates: dict[str, list[float]] = {name: [] for name in MODES}
+    spent: dict[str, list[tuple[float, ...]]] = {name: [] for name in MODES}
+    with ingest._house() as house, _without_privacy(house, "off") as off, _without_privacy(house, "bare") as bare:
+        webs = {"on": _Web(house.port, house.web.pid), "off": off, "bare": bare}
+        server = _server(house)
         for turn in range(WARM_UPS + ROUNDS * bench.seeds):
-            for name in ("on", "off") if turn % 2 else ("off", "on"):
-                before = _cpu_s(pids[name])
-                rate = ingest._race(_client, (ports[name], house.key, mix, name), turn)
+            for name in MODES[turn % 3 :] + MODES[: turn % 3]:
+                web, store = _cpu_s(webs[name].pid), _cpu_s(server)
+                rate = ingest._race(_client, (webs[name].port, house.key, mix, name), turn)
+                web, store = _cpu_s(webs[name].pid) - web, _cpu_s(server) - store
+                before = _cpu_s(server)
+                projecting = float(house._python(_PROJECT % {"mode": name}))
                 if turn >= WARM_UPS:
                     rates[name].append(rate)
-                    works[name].append((_cpu_s(pids[name]) - before) * 1e6 / _EVENTS)
-                    bench.row(f"{mix}, {name}", {"events/s": rate, "web CPU µs/event": works[name][-1]}, turn=turn)
-    on, off = (statistics.median(rates[name]) for name in ("on", "off"))
-    work_on, work_off = (statistics.median(works[name]) for name in ("on", "off"))
+                    parts = tuple(each * 1e6 / _EVENTS for each in (web, store, projecting, _cpu_s(server) - before))
+                    spent[name].append(parts)
+                    bench.row(f"{mix}, {name}", {"events/s": rate, **dict(zip(_PARTS, parts, strict=True))}, turn=turn)
+    whole = {name: statistics.median(sum(parts) for parts in spent[name]) for name in MODES}
+    web = {name: statistics.median(parts[0] for parts in spent[name]) for name in MODES}
+    door = {name: statistics.median(sum(parts[:2]) for parts in spent[name]) for name in MODES}
+    for name in MODES:
+        medians = {part: statistics.median(each[at] for each in spent[name]) for at, part in enumerate(_PARTS)}
+        events = statistics.median(rates[name])
+        bench.row(f"{mix}, {name}, median", {"events/s": events, **medians, "whole path µs/event": whole[name]})
     figures = {
-        "on events/s": on, "off events/s": off, "cost in time": off / on - 1,
-        "on web CPU µs/event": work_on, "off web CPU µs/event": work_off, "cost in web CPU": work_on / work_off - 1,
-        "at most": MOST_COST,
+        "whole path": whole["on"] / whole["off"] - 1, "web and Postgres": door["on"] / door["off"] - 1,
+        "web alone": web["on"] / web["off"] - 1, "web alone over bare": web["on"] / web["bare"] - 1,
+        "web and Postgres over bare": door["on"] / door["bare"] - 1,
+        "wall time": statistics.median(rates["off"]) / statistics.median(rates["on"]) - 1, "at most": MOST_COST,
     }  # fmt: skip
     bench.row(f"{mix}, cost", figures)
+
+
+_PROJECT = """
+import time
+if "%(mode)s" != "on":
+    from commerce_ai.privacy.bench_web import keep_in_clear
+    keep_in_clear()
+from commerce_ai.ingest import project
+started = time.process_time()
+project.run()
+print(time.process_time() - started)
+"""
+
+
+def _server(house: Any) -> int:
+    from commerce_ai.embedded import postgres
+
+    found = postgres.pid(house.where)
+    if found is None:
+        raise RuntimeError("Postgres does not run")
+    return found
 
 
 class _Web(NamedTuple):
@@ -80,11 +119,14 @@ class _Web(NamedTuple):
 
 
 def _cpu_s(pid: int) -> float:
-    """CPU seconds of a process and its children so far. What neighbours on the machine do is not in it."""
+    """CPU seconds of a process and its children so far, those that ended too. Neighbours' work is not in it."""
     seconds, tick = 0.0, os.sysconf("SC_CLK_TCK")
     for each in (pid, *_children(pid)):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        seconds += (int(fields[11]) + int(fields[12])) / tick
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile, and is in its parent's
+            continue
+        seconds += sum(map(int, fields[11:15])) / tick
     return seconds
 
 
@@ -100,8 +142,8 @@ def _children(pid: int) -> list[int]:
 
 
 @contextmanager
-def _without_privacy(house: Any) -> Iterator[_Web]:
-    """A second web process of the same house that neither cuts nor encrypts."""
+def _without_privacy(house: Any, mode: str) -> Iterator[_Web]:
+    """A second web process of the same house that neither cuts nor encrypts; see `bench_web`."""
     from commerce_ai.supervisor import commands
 
     with socket.socket() as probe:
@@ -110,7 +152,7 @@ def _without_privacy(house: Any) -> Iterator[_Web]:
     command = ["commerce_ai.privacy.bench_web:application" if each == "commerce_ai.wsgi:application" else each
                for each in commands("127.0.0.1", port, 4)["web"]]  # fmt: skip
     web = subprocess.Popen(
-        command, env={**house.environment, "COMMERCE_AI_PROCESS": "web"}, cwd=ingest.ROOT,
+        command, env={**house.environment, "COMMERCE_AI_PROCESS": "web", "BENCH_MODE": mode}, cwd=ingest.ROOT,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -147,7 +189,7 @@ def _messages(name: str, mix: str, number: int, batch: int) -> list[dict[str, An
         kind = draw.random()
         if kind < IDENTIFIES + ORDERS:
             who = draw.randrange(ingest.CUSTOMERS)
-            message["userId"] = f"customer-{who}"
+            message["userId"] = f"{name}-{who}"  # no process reads what another keeps in clear
             contact = _person(who)
             if kind < IDENTIFIES:
                 message |= {"type": "identify", "traits": {**contact, "plan": "gold", "orders": who % 9}}
@@ -205,7 +247,9 @@ def rotation(bench: Bench) -> None:
         stop, counts = multiprocessing.get_context("spawn").Event(), multiprocessing.get_context("spawn").Queue()
         alone = _rotate(house, bench, "alone")
         processes = [
-            multiprocessing.get_context("spawn").Process(target=work, args=(house.port, house.key, seed, stop, counts))
+            multiprocessing.get_context("spawn").Process(
+                target=work, args=(house.port, house.key, seed, stop, counts), daemon=True
+            )
             for seed, work in enumerate([_write_customers] * WRITERS + [_read_customers] * READERS)
         ]
         for process in processes:
@@ -263,11 +307,17 @@ def _rotate_and_kill(house: Any) -> int:
     raise RuntimeError("the rotation ended before it could be killed")
 
 
-def _command(house: Any, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _command(house: Any, *options: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, "manage.py", "privacy", "rotate", *options], env=house.environment, cwd=ingest.ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    ) as command:  # fmt: skip
+        try:
+            yield command
+        except BaseException:
+            command.kill()
+            raise
 
 
 def _write_customers(port: int, key: str, seed: int, stop: Any, counts: Any) -> None:

@@ -1,7 +1,9 @@
 """Exports and erasures that were asked for: queued in Postgres, carried out by whichever worker is there.
 
 A wake-up says nothing: whoever wakes looks what is due. A worker holds a request by a lease; when it dies, the next
-one carries it out, and a result counts only while its maker still holds the lease. All is done within the hour.
+one carries it out, and a result counts only while its maker still holds the lease. All is done within the hour: what
+fails is tried for 25 minutes, which leaves room for a worker's death and for slow attempts. What is late all the same
+or was given up is told (`troubles`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from commerce_ai.privacy.erase import erase
@@ -26,7 +29,9 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=11)  # jobs end after ten
 KEPT = timedelta(hours=24)  # an export's file
-MOST_ATTEMPTS = 12
+MOST_ATTEMPTS = 10
+HOUR = timedelta(hours=1)
+TOLD = timedelta(days=30)  # a request that was given up, unless the person was served since
 PART_CHARACTERS = 1_000_000
 Kind, State = PrivacyRequest.Kind, PrivacyRequest.State
 
@@ -78,6 +83,15 @@ def text_of(request: PrivacyRequest) -> Iterator[str]:
     """The export's JSON, part by part; nothing once it was deleted."""
     for part in ExportPart.objects.of(request.shop_id).filter(request=request).order_by("number").iterator(1):
         yield part.text
+
+
+def troubles(shop: Shop) -> tuple[int, int]:
+    """How many requests are open for more than an hour, and how many were given up and not carried out since."""
+    now, of = timezone.now(), PrivacyRequest.objects.of(shop)
+    late = of.filter(state__in=PrivacyRequest.OPEN, asked_at__lt=now - HOUR).count()
+    same = of.filter(kind=OuterRef("kind"), person=OuterRef("person"), asked_at__gt=OuterRef("asked_at"))
+    failed = of.filter(state=State.FAILED, asked_at__gt=now - TOLD).exclude(Exists(same))
+    return late, failed.count()
 
 
 def expire() -> int:

@@ -13,6 +13,8 @@ from django.utils import timezone
 from commerce_ai import registry
 from commerce_ai.console import figures
 from commerce_ai.decisions import losses
+from commerce_ai.privacy import requests
+from commerce_ai.privacy.models import PrivacyRequest
 from commerce_ai.shop.models import DailyMetric
 from commerce_ai.shop.revision import refresher
 from tests.console.rows import NOW, make_quarantined, make_run, make_version
@@ -134,6 +136,16 @@ def test_quarantine_waits(owner, shop, other, traded):
     make_quarantined(shop)
     (need,) = owner.get(INDEX).context["needs"]
     assert need.value == "1" and owner.get(need.url).context["cl"].result_count == 1
+
+
+def test_late_and_failed_privacy_requests_are_shown(owner, shop, other, traded):
+    for each in (shop, other):
+        for name, values in (("late", {"asked_at": NOW - timedelta(hours=2)}), ("given up", {"state": "failed"})):
+            asked = requests.ask(each, "erasure", name)
+            PrivacyRequest.objects.of(each).filter(pk=asked.pk).update(**values)
+    late, failed = owner.get(INDEX).context["needs"]
+    assert (late.value, late.tone, failed.value, failed.tone) == ("1", "bad", "1", "bad")
+    assert owner.get(failed.url).context["cl"].result_count == 1
 
 
 def test_model_health(owner, shop, traded):

@@ -4,8 +4,11 @@ import json
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 
+from commerce_ai import registry
+from commerce_ai.privacy import register
 from commerce_ai.shop.models import Customer
 from tests.factories import CustomerFactory
 
@@ -33,3 +36,24 @@ def test_a_customer_is_written_to_a_file_for_its_reader_alone_and_erased(tmp_pat
 def test_a_shop_that_is_not_there_is_said():
     with pytest.raises(CommandError, match="nowhere"):
         call_command("privacy", "erase", "C1", "--shop", "nowhere")
+
+
+def test_the_record_of_processing_names_every_table_with_something_personal_of_every_plugin(tmp_path):
+    said, file = StringIO(), tmp_path / "record.md"
+    call_command("privacy", "record", stdout=said)
+    call_command("privacy", "record", "--output", str(file))
+    text = said.getvalue()
+    assert file.read_text().strip() == text.strip()
+    headed = {line.rpartition("(`")[2].removesuffix("`)") for line in text.splitlines() if line.startswith("## ")}
+    of_plugins = set()
+    for plugin in registry.plugins():
+        for model in apps.get_app_config(plugin.slug).get_models():
+            if entries := list(register.entries_of(model)):
+                of_plugins.add(model._meta.label)
+                section = text.partition(f"(`{model._meta.label}`)")[2].partition("\n## ")[0]
+                assert all(f"`{each.column}" in section for each in entries), model
+            else:  # then every column that could hold words says why it holds none of a person
+                assert model._meta.label not in headed
+    assert of_plugins <= headed
+    assert {"shop.Customer", "shop.Event", "ingest.QuarantineRow"} <= headed
+    assert any(label.startswith("advertising.") for label in of_plugins)

@@ -147,3 +147,17 @@ def test_who_withdrew_is_in_no_frame_of_any_learner(shop):
     assert not any(refused.values()), refused
     # The others are still there: a learner that finds nobody at all would pass what stands above.
     assert {name for name, count in refused.items() if count is None} == set(), refused
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("alias", ["r", "c", "i", "a"])
+def test_the_table_of_a_query_may_be_called_anything(shop, alias):
+    known = list(Customer.objects.of(shop).order_by("pk")[:2])
+    consent.record(shop, customer=known[0], purpose=Purpose.MODEL_TRAINING, granted=False, source="test")
+    spared = consent.spared_sql(f"{alias}.id", "NULL::text")
+    sql = f"WITH {consent.refused_sql(Purpose.MODEL_TRAINING)} SELECT {alias}.id FROM shop_customer {alias} WHERE {spared}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} AND {alias}.shop_id = %(shop)s", {"shop": shop.pk})
+        found = {key for (key,) in cursor.fetchall()}
+    assert known[0].pk not in found and known[1].pk in found
+    assert len(found) == Customer.objects.of(shop).count() - 1

@@ -170,3 +170,51 @@ def test_an_erasure_takes_exports_of_the_person_with_it(
     assert not ExportPart.objects.of(shop).exists()
     assert file_of(call, secret_key, done).status_code == 404
     assert {(each.state, each.customer) for each in PrivacyRequest.objects.of(shop)} == {("expired", "")}
+
+
+@pytest.mark.parametrize("death", [None, 1, 5, requests.MOST_ATTEMPTS - 1])
+def test_an_erasure_that_fails_nine_times_of_a_minute_each_is_done_within_the_hour_though_a_worker_dies(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, death: int | None
+) -> None:
+    """By a clock that we turn: a look every ten seconds, attempts of a minute."""
+    asked_at = clock = timezone.now()
+    monkeypatch.setattr(requests.timezone, "now", lambda: clock)
+    asked = requests.ask(shop, "erasure", "C-1")
+    PrivacyRequest.objects.of(shop).update(asked_at=asked_at, due_at=asked_at)
+    real = requests.erase
+
+    def attempt(*args: Any, **options: Any) -> Any:
+        nonlocal clock
+        clock += timedelta(minutes=1)
+        if (asked.attempts or 0) < requests.MOST_ATTEMPTS:
+            raise ConnectionError
+        return real(*args, **options)
+
+    monkeypatch.setattr(requests, "erase", attempt)
+    while asked.state not in ("done", "failed"):
+        asked.attempts = PrivacyRequest.objects.of(shop).get().attempts + 1
+        if asked.attempts == death and asked.due_at <= clock:
+            assert requests._claim() is not None  # and is never heard of again
+        else:
+            requests.work()
+        asked.refresh_from_db()
+        clock += timedelta(seconds=10)
+        assert clock - asked_at < timedelta(hours=2)
+    assert (asked.state, asked.attempts) == ("done", requests.MOST_ATTEMPTS)
+    assert asked.done_at is not None and asked.done_at - asked_at < timedelta(hours=1)
+    assert not Customer.objects.of(shop).exists()
+
+
+def test_late_and_failed_requests_are_told_until_the_person_is_served(shop: Shop) -> None:
+    asked = requests.ask(shop, "erasure", "C-1")
+    assert requests.troubles(shop) == (0, 0)
+    rows = PrivacyRequest.objects.of(shop).filter(pk=asked.pk)
+    rows.update(asked_at=timezone.now() - timedelta(minutes=61))
+    assert requests.troubles(shop) == (1, 0)
+    rows.update(state="failed")
+    assert requests.troubles(shop) == (0, 1)
+    requests.ask(shop, "export", "C-1")  # something else
+    requests.ask(shop, "erasure", "C-2")  # somebody else
+    assert requests.troubles(shop) == (0, 1)
+    requests.ask(shop, "erasure", "C-1")
+    assert requests.troubles(shop) == (0, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ class Command(BaseCommand):
         if options["seeds"] < 1:
             raise CommandError("--seeds must be at least 1", returncode=WRONG)
         suite = suites[name]
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what a suite started ends with it
         if getattr(suite, "needs_services", False) and not os.environ.get("COMMERCE_AI_TESTS"):
             from commerce_ai import embedded
 
