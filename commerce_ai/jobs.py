@@ -20,6 +20,7 @@ CORE_JOBS = (
     ("commerce_ai.api.apply_webhooks", timedelta(seconds=5), _("Apply webhooks that were not applied yet")),
     ("decisions.attribute", timedelta(seconds=30), _("Count what came of decisions")),
     ("decisions.recount", timedelta(days=1), _("Count the outcomes of the last days anew")),
+    ("decisions.refresh_experiments", timedelta(hours=1), _("Make the figures of experiments anew")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

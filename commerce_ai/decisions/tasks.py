@@ -10,8 +10,11 @@ from django.db import connection
 from django.utils import timezone
 
 from commerce_ai.decisions import attribution, marks
+from commerce_ai.decisions.experiments.tasks import refresh_experiments
 from commerce_ai.decisions.rules import rules_of
 from commerce_ai.shop.models import Shop
+
+__all__ = ["attribute", "recount", "refresh_experiments"]
 
 LONGEST_S = 300  # a job leaves the rest to the next one after this
 

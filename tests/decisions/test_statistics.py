@@ -95,8 +95,9 @@ def test_a_sample_ratio_that_can_not_be_chance():
 def test_needed_units_as_in_the_textbook():
     # 3 % to 3.3 %: 53,210 an arm, as sample size calculators have it.
     n = statistics.needed(0.03, 0.03 * 0.97, 0.1)
-    assert n == pytest.approx(53_210, rel=0.001)
+    assert n == pytest.approx(2 * 53_210, rel=0.001)
     assert n < statistics.needed_always_valid(0.03, 0.03 * 0.97, 0.1) < 3 * n
+    assert n < statistics.needed(0.03, 0.03 * 0.97, 0.1, shares=(0.05, 0.95)) < 10 * n
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))

@@ -167,20 +167,30 @@ def mismatch(counts: Any, weights: Sequence[float]) -> Number:
     return np.where(counts.sum(-1) > 0, special.chdtrc(len(shares) - 1, statistic), 1.0)
 
 
-def needed(mean: float, variance: float, change: float, alpha: float = ALPHA, power: float = POWER) -> float:
-    """Units an arm until a relative `change` of `mean` is seen at a fixed horizon (Fleiss et al. 2003, eq. 4.14,
-    without continuity correction; for a proportion give mean * (1 - mean) as `variance`)."""
-    z = special.ndtri(1 - alpha / 2) + special.ndtri(power)
-    return float(z**2 * (variance + _variance_changed(mean, variance, change)) / (mean * change) ** 2)
+def needed(
+    mean: float,
+    variance: float,
+    change: float,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    shares: tuple[float, float] = (0.5, 0.5),
+) -> float:
+    """Units in both arms until a relative `change` of `mean` is seen at a fixed horizon, as Fleiss et al. 2003, eq.
+    4.14 without continuity correction. For a proportion give mean * (1 - mean) as `variance`; `shares` of the arms."""
+    return _needed(special.ndtri(1 - alpha / 2) + special.ndtri(power), mean, variance, change, shares)
 
 
 def needed_always_valid(
-    mean: float, variance: float, change: float, alpha: float = ALPHA, power: float = POWER
+    mean: float,
+    variance: float,
+    change: float,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    shares: tuple[float, float] = (0.5, 0.5),
 ) -> float:
     """The same for the sequential interval planned for that very number: what the safety of peeking costs."""
     # At its own plan the stretch does not depend on n.
-    z = float(_stretch(1.0, 1.0, alpha)) + special.ndtri(power)
-    return float(z**2 * (variance + _variance_changed(mean, variance, change)) / (mean * change) ** 2)
+    return _needed(float(_stretch(1.0, 1.0, alpha)) + special.ndtri(power), mean, variance, change, shares)
 
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -218,6 +228,11 @@ def _wilson(sample: Sample, alpha: float) -> Interval:
 
 def _variance(control: Sample, treated: Sample) -> Number:
     return control.variance / control.n + treated.variance / treated.n
+
+
+def _needed(z: float, mean: float, variance: float, change: float, shares: tuple[float, float]) -> float:
+    spread = variance / shares[0] + _variance_changed(mean, variance, change) / shares[1]
+    return float(z**2 * spread / (mean * change) ** 2)
 
 
 def _variance_changed(mean: float, variance: float, change: float) -> float:

@@ -1,0 +1,124 @@
+"""What an experiment's figures are made of, as frames: whom it was shown to, and what they did. The only reader of
+shop tables here; what the frames mean is in `measures.py`.
+
+Rows come with both ids of a person, the customer's also where only Identity (proven before claimed) knows them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from commerce_ai.decisions.experiments.arms import HOLDOUT, REST
+from commerce_ai.decisions.experiments.models import Experiment
+from commerce_ai.decisions.rules import rules_of
+from commerce_ai.ids import uuid7_floor
+from commerce_ai.shop import frames
+
+# Which plugins ask for an arm, and by which kinds of decisions: only there somebody can be held out.
+ASKING = {"recommendation": ("recommendations", "similar")}
+BEFORE = timedelta(days=28)  # what a unit did this long before its exposure, for CUPED
+
+_WHO = {"anonymous_id": pl.String(), "customer_id": pl.Int64(), "at": pl.Datetime("us", "UTC"), "day": pl.Date()}
+SHOWN = {**_WHO, "arm": pl.String(), "above": pl.Float64(), "below": pl.Float64()}
+FACTS = {**_WHO, "value": pl.Float64()}
+
+
+def shown(experiment: Experiment, until: datetime) -> pl.DataFrame:
+    """A row a visitor, arm and day: the first instant, `below` answers that were shown and `above` of them clicked.
+
+    Programs are left out as by the shop's rules of attribution.
+    """
+    params = _params(experiment, until)
+    if experiment.holdout:
+        which = "d.plugin = ANY(%(plugins)s) AND d.kind = ANY(%(kinds)s)"
+        arm = f"CASE WHEN d.experiment_id = %(experiment)s AND d.arm = '{HOLDOUT}' THEN '{HOLDOUT}' ELSE '{REST}' END"
+        params |= {"plugins": list(ASKING), "kinds": sorted({each for kinds in ASKING.values() for each in kinds})}
+    else:
+        which, arm = "d.plugin = %(plugin)s AND d.experiment_id = %(experiment)s", "d.arm"
+    return frames.read(_SHOWN.format(which=which, arm=arm), params, SHOWN)
+
+
+def facts(experiment: Experiment, until: datetime) -> pl.DataFrame:
+    """A row an order (or a rated conversation), from 28 days before the start on: when, and its worth in the metric.
+
+    Cancelled orders don't count, refunds are taken off, money in another currency than the shop's is 0.
+    """
+    metric = Experiment.Metric
+    sql = {metric.CONVERSION: _ORDERS, metric.REVENUE: _ORDERS, metric.MARGIN: _MARGINS, metric.SATISFACTION: _RATINGS}
+    worth = "1" if experiment.metric == metric.CONVERSION else _REVENUE
+    if experiment.metric not in sql:
+        return pl.DataFrame(schema=FACTS)
+    return frames.read(sql[metric(experiment.metric)].format(worth=worth), _params(experiment, until), FACTS)
+
+
+def _params(experiment: Experiment, until: datetime) -> dict[str, Any]:
+    start, shop = experiment.starts_at or until, experiment.shop
+    rules = rules_of(shop)
+    return {
+        "shop": shop.pk, "experiment": experiment.pk, "plugin": experiment.plugin, "tz": shop.timezone,
+        "currency": shop.currency, "start": start, "before": start - BEFORE, "until": until,
+        "from_id": uuid7_floor(start), "until_id": uuid7_floor(until), "bots": rules.bot_pattern,
+        "clicks": list(rules.clicks) if experiment.metric == Experiment.Metric.CLICKS else [],
+    }  # fmt: skip
+
+
+_IDENTITY = """
+    known AS MATERIALIZED (
+        SELECT DISTINCT ON (anonymous_id) anonymous_id, customer_id FROM shop_identity
+        WHERE shop_id = %(shop)s ORDER BY anonymous_id, proven DESC
+    )"""
+
+# The instant of a decision is in the first 48 bits of its id.
+_SHOWN = f"""
+    WITH {_IDENTITY}, bot AS MATERIALIZED (
+        SELECT DISTINCT anonymous_id FROM shop_event
+        WHERE shop_id = %(shop)s AND id >= %(from_id)s AND anonymous_id <> ''
+            AND lower(context->>'user_agent') ~ %(bots)s
+    ), made AS (
+        SELECT d.anonymous_id, d.customer_id, {{arm}} AS arm,
+            to_timestamp(('x' || left(replace(d.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS at,
+            cardinality(%(clicks)s::text[]) > 0 AND EXISTS (
+                SELECT FROM shop_event e
+                WHERE e.decision_id = d.id AND e.shop_id = d.shop_id AND e.name = ANY(%(clicks)s::text[])
+            ) AS clicked
+        FROM decisions_decision d
+        WHERE d.shop_id = %(shop)s AND {{which}} AND d.id >= %(from_id)s AND d.id < %(until_id)s
+            AND (d.anonymous_id <> '' OR d.customer_id IS NOT NULL)
+            AND NOT EXISTS (SELECT FROM bot WHERE bot.anonymous_id = d.anonymous_id)
+    )
+    SELECT m.anonymous_id, coalesce(m.customer_id, k.customer_id) AS customer_id, min(m.at) AS at,
+        (m.at AT TIME ZONE %(tz)s)::date AS day, m.arm,
+        count(*) FILTER (WHERE m.clicked)::float8 AS above, count(*)::float8 AS below
+    FROM made m LEFT JOIN known k ON k.anonymous_id = m.anonymous_id
+    GROUP BY 1, 2, 4, 5"""  # noqa: S608  (names of ours)
+
+_REVENUE = """CASE WHEN o.currency = %(currency)s THEN greatest(o.total - coalesce(
+    (SELECT sum(r.amount) FROM shop_refund r WHERE r.order_id = o.id AND r.currency = o.currency), 0), 0) ELSE 0 END"""
+
+_ORDER = """
+    FROM shop_order o LEFT JOIN known k ON k.anonymous_id = o.anonymous_id AND o.anonymous_id <> ''
+    WHERE o.shop_id = %(shop)s AND o.placed_at >= %(before)s AND o.placed_at < %(until)s
+        AND o.status NOT IN ('cancelled', 'refunded')"""
+_WHO_ORDERED = """
+    SELECT o.anonymous_id, coalesce(o.customer_id, k.customer_id) AS customer_id, o.placed_at AS at,
+        (o.placed_at AT TIME ZONE %(tz)s)::date AS day"""
+
+_ORDERS = f"WITH {_IDENTITY} {_WHO_ORDERED}, ({{worth}})::float8 AS value {_ORDER}"
+
+_MARGINS = f"""
+    WITH {_IDENTITY} {_WHO_ORDERED}, coalesce((
+        SELECT sum(l.quantity * (l.unit_price - coalesce(l.unit_cost, p.cost)) - l.discount)
+        FROM shop_orderline l LEFT JOIN shop_product p ON p.id = l.product_id
+        WHERE l.order_id = o.id AND coalesce(l.unit_cost, p.cost) IS NOT NULL AND o.currency = %(currency)s
+    ), 0)::float8 AS value {_ORDER}"""  # noqa: S608
+
+_RATINGS = f"""
+    WITH {_IDENTITY}
+    SELECT c.anonymous_id, coalesce(c.customer_id, k.customer_id) AS customer_id, c.opened_at AS at,
+        (c.opened_at AT TIME ZONE %(tz)s)::date AS day, c.rating::float8 AS value
+    FROM shop_conversation c LEFT JOIN known k ON k.anonymous_id = c.anonymous_id AND c.anonymous_id <> ''
+    WHERE c.shop_id = %(shop)s AND c.rating IS NOT NULL AND c.opened_at >= %(before)s AND c.opened_at < %(until)s
+"""  # noqa: S608
