@@ -63,9 +63,15 @@ class ApiError(Exception):
         return ErrorBody(self.code, str(self.message), str(self.detail), self.errors)
 
 
-def not_found() -> ApiError:
-    """There is no such thing in this shop, or none at all: the two look alike on purpose."""
-    return ApiError("not_found", _("There is nothing here."), 404)
+def not_found(field: str = "", message: Any = None) -> ApiError:
+    """There is no such thing in this shop, or none at all: the two look alike on purpose. `field` asked for it."""
+    said = message or _("There is nothing here.")
+    return ApiError("not_found", said, 404, [FieldError(field, str(said))] if field else ())
+
+
+def invalid_field(field: str, message: Any) -> ApiError:
+    """One value that can't be; the message says why."""
+    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 def error_response(error: ApiError) -> HttpResponse:

@@ -11,7 +11,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from commerce_ai.api.errors import ApiError, FieldError
+from commerce_ai.api.errors import invalid_field
 
 USUAL, MOST = 100, 1000
 _HIGHEST = 2**63 - 1
@@ -66,7 +66,7 @@ def read_cursor(text: str) -> int:
     except (binascii.Error, ValueError):
         version, pk = "", 0
     if version != "v1" or not 0 < pk <= _HIGHEST:
-        raise ApiError("invalid", _("Some values are not valid."), 400, [FieldError("cursor", str(_("Not a cursor.")))])
+        raise invalid_field("cursor", _("Not a cursor."))
     return pk
 
 
@@ -74,5 +74,5 @@ def _limit(parameters: Any) -> int:
     text = parameters.get("limit") or str(USUAL)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST):
         message = _("A number from 1 to %(most)s.") % {"most": MOST}
-        raise ApiError("invalid", _("Some values are not valid."), 400, [FieldError("limit", str(message))])
+        raise invalid_field("limit", message)
     return int(text)

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from commerce_ai.api import errors
 from commerce_ai.api.callers import Caller
-from commerce_ai.api.errors import ApiError, FieldError
+from commerce_ai.api.errors import ApiError, FieldError, invalid_field
 from commerce_ai.api.hot import hot
 from commerce_ai.api.rest import ShopView, writes
 from commerce_ai.shop import bulk
@@ -67,7 +67,7 @@ def decide(request: HttpRequest, caller: Caller, query: None, body: Asked) -> an
         session_id=body.session_id,
     )
     if not (subject.proven or subject.anonymous_id):
-        raise _invalid("customer_id", _("A customer_id or an anonymous_id is needed."))
+        raise invalid_field("customer_id", _("A customer_id or an anonymous_id is needed."))
     asked = answers.Request(placement=body.placement, campaigns=tuple(body.campaigns))
     return service.decide(caller.shop_id, subject, asked)
 
@@ -92,7 +92,7 @@ class Assignments(ShopView):
         for place, row in enumerate(rows):
             for field, known in (("campaign_id", campaigns), ("customer_id", customers)):
                 if row[field] not in known:
-                    raise _invalid(f"rows.{place}.{field}", _("There is none of this id."))
+                    raise invalid_field(f"rows.{place}.{field}", _("There is none of this id."))
         columns = ("shop_id", "campaign_id", "customer_id", "treated", "propensity", "at")
         written = bulk.upsert(
             Assignment, columns,
@@ -138,7 +138,7 @@ class Audiences(ShopView):
         outside = rule.pop("campaign_id")
         rule["campaign"] = Campaign.objects.of(self.shop_id).filter(external_id=outside).first() if outside else None
         if outside and rule["campaign"] is None:
-            raise _invalid("campaign_id", _("There is none of this id."))
+            raise invalid_field("campaign_id", _("There is none of this id."))
         audience, made = Audience.objects.of(self.shop_id).update_or_create(
             shop_id=self.shop_id, name=name, defaults=rule
         )  # fmt: skip
@@ -175,7 +175,7 @@ class Export(ShopView):
         platform = request.query_params.get("platform", "google")
         if platform not in AudienceExport.Platform.values:
             known = ", ".join(AudienceExport.Platform.values)
-            raise _invalid("platform", _("One of: %(known)s.") % {"known": known})
+            raise invalid_field("platform", _("One of: %(known)s.") % {"known": known})
         audience = Audience.objects.of(self.shop_id).filter(pk=audience_id).first()
         if audience is None:
             raise errors.not_found()
@@ -202,10 +202,6 @@ def _validated(serializer: Any, data: Any) -> dict[str, Any]:
     read = serializer(data=data)
     read.is_valid(raise_exception=True)
     return dict(read.validated_data)
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 urlpatterns = [

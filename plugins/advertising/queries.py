@@ -19,7 +19,6 @@ from commerce_ai.ids import uuid7_floor
 from commerce_ai.learning.learner import Frames, NotEnoughData, Window
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.consent import Purpose
-from commerce_ai.shop.models import Customer
 from plugins.advertising import statements
 from plugins.advertising.statements import KIND, PLUGIN, SHOWN
 
@@ -98,12 +97,6 @@ def allowed_customers(shop_id: int, purposes: Iterable[Purpose]) -> list[int]:
         ids = set(frames.read(sql, {"shop": shop_id}, {"id": pl.Int64()})["id"].to_list())
         found = ids if found is None else found & ids
     return sorted(found or ())
-
-
-def customer_id(shop_id: int, external_id: str) -> int | None:
-    """Our id of a customer; None if the shop has no such customer."""
-    found = Customer.objects.of(shop_id).filter(external_id=external_id).values_list("pk", flat=True).first()
-    return int(found) if found is not None else None
 
 
 def running_campaigns(shop_id: int) -> pl.DataFrame:

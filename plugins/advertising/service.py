@@ -21,6 +21,8 @@ from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ids import time_of
 from commerce_ai.learning.live import live
 from commerce_ai.shop.consent import Purpose, allows
+from commerce_ai.shop.facts import shop_facts
+from commerce_ai.shop.kept import customer_ids
 from commerce_ai.shop.money import money_text
 from plugins.advertising import caps, policy, worth
 from plugins.advertising.answers import Answer, Reason, Request, Shown
@@ -117,7 +119,7 @@ def _choose(
 
 
 def _capped(shop_id: int, person: Person, settings: Any, now: datetime, *, taken: bool) -> Outcome | None:
-    zone = ZoneInfo(worth.shop_facts.get(shop_id).timezone)
+    zone = shop_facts(shop_id).tz
     ask = caps.take if taken else caps.look
     state = ask(
         shop_id, person.key, now.astimezone(zone).toordinal(), settings.most_a_day, settings.most_a_week,
@@ -141,7 +143,7 @@ def _shown(shop_id: int, now: datetime, zone: ZoneInfo) -> caps.Shown:
 
 
 def _person(shop_id: int, external_id: str | None, anonymous_id: str | None) -> Person:
-    customer_id = worth.customer_ids.get(shop_id, external_id) if external_id else None
+    customer_id = customer_ids.get(shop_id, external_id) if external_id else None
     if customer_id is None and not anonymous_id:
         return Person(f"u:{external_id}", None)
     return Person(key_of(customer_id, anonymous_id or ""), customer_id)
@@ -210,7 +212,7 @@ def _by_chance(choice: policy.Choice) -> Reason:
 
 
 def _by_gain(shop_id: int, choice: policy.Choice, uplift: float, gain: float) -> Reason:
-    currency = worth.shop_facts.get(shop_id).currency
+    currency = shop_facts(shop_id).currency
     params = {"points": f"{100 * uplift:.1f}", "gain": money_text(gain, currency), "currency": currency}
     if choice.shown:
         words = say("Orders more likely because of it: %(points)s points, worth %(gain)s %(currency)s after costs")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from commerce_ai.shop.models import CustomerScore, Shop
+from commerce_ai.shop.kept import Kept, customer_ids
+from commerce_ai.shop.models import CustomerScore
 from plugins.advertising import queries
-from plugins.advertising.kept import Kept
 from plugins.advertising.models import UpliftScore
 
 CAMPAIGN_S, CUSTOMER_S, SHOP_S = 10.0, 300.0, 600.0
@@ -41,12 +41,6 @@ class Worth:
         return self.uplifts.get(campaign_id, self.uplifts.get(None))
 
 
-@dataclass(frozen=True)
-class Facts:
-    currency: str = "EUR"
-    timezone: str = "UTC"
-
-
 def read_campaigns(shop_id: int) -> list[Campaign]:
     return [Campaign(**row) for row in queries.running_campaigns(shop_id).iter_rows(named=True)]
 
@@ -59,22 +53,16 @@ def read_worth(shop_id: int, customer_id: int) -> Worth:
     return Worth(dict(uplifts), value / orders if value is not None and orders and orders > 1e-3 else None)
 
 
-def read_facts(shop_id: int) -> Facts:
-    return Facts(*Shop.objects.values_list("currency", "timezone").get(pk=shop_id))
-
-
 def read_order_value(shop_id: int) -> float:
     return queries.mean_order_value(shop_id, timedelta(days=365))
 
 
 campaigns: Kept[list[Campaign]] = Kept(read_campaigns, CAMPAIGN_S, [])
 of_customer: Kept[Worth | None] = Kept(read_worth, CUSTOMER_S, None)
-customer_ids: Kept[int | None] = Kept(queries.customer_id, 60.0, None)
 order_value: Kept[float] = Kept(read_order_value, SHOP_S, 0.0)
-shop_facts: Kept[Facts] = Kept(read_facts, SHOP_S, Facts())
 
 
 def forget_all() -> None:
     """Let go of everything: tests change the world under a process's feet."""
-    for each in (campaigns, of_customer, customer_ids, order_value, shop_facts):
+    for each in (campaigns, of_customer, customer_ids, order_value):
         each.forget()

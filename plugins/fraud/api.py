@@ -14,10 +14,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
-from commerce_ai.api.errors import ApiError, FieldError, not_found
+from commerce_ai.api.errors import ApiError, invalid_field, not_found
 from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.pages import cursor_of, read_cursor
-from plugins.fraud import models, queries, service
+from commerce_ai.shop.facts import shop_facts
+from plugins.fraud import models, service
 from plugins.fraud.answers import Answer, Request
 
 MOST_AMOUNT = Decimal(10) ** 10
@@ -112,15 +113,15 @@ def score(request: HttpRequest, caller: Caller, query: None, body: PaymentBody) 
     _only_secret(caller)
     amount = body.amount
     if not amount.is_finite() or not 0 <= amount < MOST_AMOUNT:
-        raise _invalid("amount", _("An amount is a number from 0 to 10,000,000,000."))
-    currency = queries.shop_facts(caller.shop_id).currency
+        raise invalid_field("amount", _("An amount is a number from 0 to 10,000,000,000."))
+    currency = shop_facts(caller.shop_id).currency
     if body.currency not in (None, currency):
-        raise _invalid("currency", _("This shop's amounts are in %(currency)s.") % {"currency": currency})
+        raise invalid_field("currency", _("This shop's amounts are in %(currency)s.") % {"currency": currency})
     at = body.at or timezone.now()
     if at.tzinfo is None:
-        raise _invalid("at", _("An instant needs its offset from UTC."))
+        raise invalid_field("at", _("An instant needs its offset from UTC."))
     if not timezone.now() - timedelta(days=3650) < at < timezone.now() + timedelta(days=1):
-        raise _invalid("at", _("That is not about now."))
+        raise invalid_field("at", _("That is not about now."))
     named = (body.ip_country, body.card_country, body.shipping_country, body.billing_country)
     return service.score(
         caller.shop_id,
@@ -144,7 +145,7 @@ def cases(request: HttpRequest, caller: Caller, query: CasesQuery, body: None) -
     _only_secret(caller)
     if query.state not in models.Case.State.values:
         known = ", ".join(models.Case.State.values)
-        raise _invalid("state", _("There is no such state. The states are: %(known)s.") % {"known": known})
+        raise invalid_field("state", _("There is no such state. The states are: %(known)s.") % {"known": known})
     after = read_cursor(query.cursor)
     rows = models.Case.objects.of(caller.shop_id).filter(state=query.state, pk__gt=after).order_by("pk")
     found = list(rows[: query.limit + 1])
@@ -171,14 +172,14 @@ def labels(request: HttpRequest, caller: Caller, query: None, body: LabelsBody) 
         for place, row in enumerate(body.rows):
             field = f"rows.{place}.{'payment_id' if row.payment_id else 'order_id'}"
             if not (row.payment_id or row.order_id):
-                raise _invalid(f"rows.{place}.payment_id", _("Name a payment or an order."))
+                raise invalid_field(f"rows.{place}.payment_id", _("Name a payment or an order."))
             if row.at is not None and row.at.tzinfo is None:
-                raise _invalid(f"rows.{place}.at", _("An instant needs its offset from UTC."))
+                raise invalid_field(f"rows.{place}.at", _("An instant needs its offset from UTC."))
             label = models.write_label(
                 caller.shop_id, row.payment_id, row.order_id, row.is_fraud, source="api", at=row.at
             )
             if label is None:
-                raise _invalid(field, _("The shop knows no such payment or order."))
+                raise invalid_field(field, _("The shop knows no such payment or order."))
             closed += models.close_by_label(caller.shop_id, row.payment_id, row.is_fraud) if row.payment_id else 0
     return LabelsAnswer(len(body.rows), closed)
 
@@ -231,10 +232,6 @@ def _shown(case: models.Case) -> CaseAnswer:
 def _only_secret(caller: Caller) -> None:
     if not caller.is_secret:
         raise ApiError("secret_key_needed", _("This takes a secret key."), 403)
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 urlpatterns = [

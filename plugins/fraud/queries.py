@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import zoneinfo
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,7 +12,6 @@ from django.utils.translation import ngettext
 from commerce_ai.learning.learner import Frames, NotEnoughData, Window
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.models import Chargeback, Customer, Label, Order, Payment, Shop
-from commerce_ai.shop.revision import Warm
 from plugins.fraud import entities
 from plugins.fraud.models import FRAUD, LEGITIMATE, TASK, Case
 from plugins.fraud.trees import TreesParams
@@ -36,19 +32,6 @@ _PAYMENTS = {
     "is_fraud": pl.Int64(),
     "known_at": pl.Datetime("us", "UTC"),
 }
-
-
-@dataclass(frozen=True)
-class ShopFacts:
-    """What an answer needs of the shop itself."""
-
-    currency: str
-    tz: zoneinfo.ZoneInfo
-
-
-def shop_facts(shop_id: int) -> ShopFacts:
-    """Currency and time zone. Warm: reads nothing from Postgres once it knows."""
-    return _facts().get(shop_id)
 
 
 def learning_frames(shop: Shop, window: Window) -> Frames:
@@ -124,16 +107,6 @@ def _counted(payments: int, frauds: int) -> str:
         "payments": ngettext("%(n)d payment", "%(n)d payments", payments) % {"n": payments},
         "frauds": ngettext("%(n)d known fraud", "%(n)d known frauds", frauds) % {"n": frauds},
     }
-
-
-@cache
-def _facts() -> Warm[ShopFacts]:
-    return Warm("settings", _load_facts)
-
-
-def _load_facts(shop_id: int) -> ShopFacts:
-    shop = Shop.objects.get(pk=shop_id)
-    return ShopFacts(shop.currency, shop.tz)
 
 
 def _table(model: Any) -> str:

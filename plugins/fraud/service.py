@@ -19,6 +19,7 @@ from commerce_ai import registry
 from commerce_ai.decisions import payload
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.learning.live import live
+from commerce_ai.shop.facts import shop_facts
 from plugins.fraud import entities, features, models, policy, queries, reasons, rules, seen
 from plugins.fraud.answers import Answer, Reason, Request
 from plugins.fraud.forms import SLOT
@@ -113,7 +114,7 @@ class _Known:
     """The payment as the learner sees it, and how far back was looked."""
 
     def __init__(self, shop_id: int, request: Request, version: Any) -> None:
-        local = request.at.astimezone(queries.shop_facts(shop_id).tz)
+        local = request.at.astimezone(shop_facts(shop_id).tz)
         self.day = local.date().isoformat()
         self.time = int(request.at.timestamp() * 1_000_000)
         self.units = round(request.amount * features.UNITS)
@@ -206,7 +207,7 @@ def _case(
             action=choice.action,
             score=probability,
             amount=round(request.amount, 4),
-            currency=queries.shop_facts(shop_id).currency,
+            currency=shop_facts(shop_id).currency,
             expected_loss=choice.loss,
             reasons=[{"code": each.code, "text": each.text} for each in said],
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.api.errors import ApiError, FieldError, not_found
+from commerce_ai.api.errors import ApiError, invalid_field, not_found
 from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.pages import cursor_of, read_cursor
 from commerce_ai.decisions.proposals import Refused
@@ -59,12 +59,11 @@ def forecasts(request: HttpRequest, caller: Caller, query: ForecastsQuery, body:
     the last four weeks answers, and `fallback_reason` says so.
     """
     if query.first is not None and query.last is not None and query.last < query.first:
-        raise _invalid("to", _("It is before `from`."))
+        raise invalid_field("to", _("It is before `from`."))
     try:
         return service.forecast(_shop(caller), query.product_id, query.first, query.last)
     except service.UnknownProduct:
-        message = _("There is no such product in this shop.")
-        raise ApiError("not_found", message, 404, [FieldError("product_id", str(message))]) from None
+        raise not_found("product_id", _("There is no such product in this shop.")) from None
 
 
 @hot(
@@ -77,7 +76,7 @@ def forecasts(request: HttpRequest, caller: Caller, query: ForecastsQuery, body:
 def reorder_proposals(request: HttpRequest, caller: Caller, query: ProposalsQuery, body: None) -> ProposalsAnswer:
     """Proposals of one `state` (proposed, approved, rejected, expired, undone), oldest first."""
     if query.state not in STATES:
-        raise _invalid("state", _("The states are: %(states)s.") % {"states": ", ".join(STATES)})
+        raise invalid_field("state", _("The states are: %(states)s.") % {"states": ", ".join(STATES)})
     rows = ReorderProposal.objects.of(caller.shop_id).filter(state=query.state, pk__gt=read_cursor(query.cursor))
     if query.product_id:
         rows = rows.filter(product__external_id=query.product_id)
@@ -103,9 +102,9 @@ def approve(request: HttpRequest, caller: Caller, query: None, body: ApproveBody
     caller.need("decide")
     quantity = body.quantity
     if quantity is not None and not (quantity.is_finite() and 0 < quantity < MOST_QUANTITY):
-        raise _invalid("quantity", _("A quantity above 0."))
+        raise invalid_field("quantity", _("A quantity above 0."))
     if quantity is not None and quantity != round(quantity, 3):
-        raise _invalid("quantity", _("At most three digits after the point."))
+        raise invalid_field("quantity", _("At most three digits after the point."))
     row = ReorderProposal.objects.of(caller.shop_id).filter(pk=number).first()
     if row is None:
         raise not_found()
@@ -117,10 +116,6 @@ def approve(request: HttpRequest, caller: Caller, query: None, body: ApproveBody
 
 def _shop(caller: Caller) -> Shop:
     return Shop.objects.get(pk=caller.shop_id)
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 urlpatterns = [

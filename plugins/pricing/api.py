@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.api.errors import ApiError, FieldError
+from commerce_ai.api.errors import ApiError, invalid_field, not_found
 from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.pages import cursor_of, read_cursor
 from commerce_ai.api.prices import Prices
@@ -72,7 +72,7 @@ def simulate(request: HttpRequest, caller: Caller, query: None, body: SimulateBo
     except service.UnknownProducts as error:
         raise _unknown(error, "products") from None
     except service.BadPrice as error:
-        raise _invalid(f"products.{error.place}.{error.field}", error) from None
+        raise invalid_field(f"products.{error.place}.{error.field}", error) from None
 
 
 @hot(
@@ -88,7 +88,7 @@ def proposals(request: HttpRequest, caller: Caller, query: ProposalsQuery, body:
     Those that can be decided now are the state proposed; a list pages by `cursor`.
     """
     if query.state not in State.values:
-        raise _invalid("state", _("There is no such state. The states are: %s.") % ", ".join(State.values))
+        raise invalid_field("state", _("There is no such state. The states are: %s.") % ", ".join(State.values))
     rows = PriceProposal.objects.of(caller.shop_id).filter(state=query.state, pk__gt=read_cursor(query.cursor))
     if query.state == State.PROPOSED:
         rows = rows.filter(pk__in=PriceProposal.objects.of(caller.shop_id).open().values("pk"))
@@ -155,11 +155,7 @@ def _row(each: PriceProposal, currency: str) -> ProposalRow:
 def _unknown(error: service.UnknownProducts, field: str) -> ApiError:
     names = ", ".join(str(each) for each in error.args[:10])
     message = _("There is no such product in this shop: %(names)s.") % {"names": names}
-    return ApiError("not_found", message, 404, [FieldError(field, str(message))])
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
+    return not_found(field, message)
 
 
 urlpatterns = [

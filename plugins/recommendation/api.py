@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.api.errors import ApiError, FieldError
+from commerce_ai.api.errors import invalid_field, not_found
 from commerce_ai.api.hot import Caller, hot
 from plugins.recommendation import service
 from plugins.recommendation.answers import Answer, Request
@@ -37,7 +37,7 @@ class _Conditions(msgspec.Struct, frozen=True, kw_only=True):
 
     def filters(self) -> Filters:
         if self.price_min is not None and self.price_max is not None and self.price_min > self.price_max:
-            raise _invalid("price_min", _("price_min is above price_max."))
+            raise invalid_field("price_min", _("price_min is above price_max."))
         return Filters(self.category.strip(), self.brand.strip(), self.price_min, self.price_max, self.in_stock)
 
 
@@ -66,9 +66,11 @@ def recommendations(request: HttpRequest, caller: Caller, query: Recommendations
     """
     if query.placement not in service.PLACEMENTS:
         known = ", ".join(service.PLACEMENTS)
-        raise _invalid("placement", _("There is no such placement. The placements are: %(known)s.") % {"known": known})
+        raise invalid_field(
+            "placement", _("There is no such placement. The placements are: %(known)s.") % {"known": known}
+        )
     if query.placement == "product" and not query.product_id:
-        raise _invalid("product_id", _("The placement product needs the product_id of its page."))
+        raise invalid_field("product_id", _("The placement product needs the product_id of its page."))
     wanted = Request(
         placement=query.placement,
         n=query.n,
@@ -98,8 +100,7 @@ def similar(request: HttpRequest, caller: Caller, query: SimilarQuery, body: Non
     try:
         return service.similar(caller.shop_id, _subject(caller, query), query.product_id, wanted)
     except service.UnknownProduct:
-        message = _("There is no such product in this shop.")
-        raise ApiError("not_found", message, 404, [FieldError("product_id", str(message))]) from None
+        raise not_found("product_id", _("There is no such product in this shop.")) from None
 
 
 def _subject(caller: Caller, query: _Conditions) -> Any:
@@ -109,10 +110,6 @@ def _subject(caller: Caller, query: _Conditions) -> Any:
         anonymous_id=query.anonymous_id,
         session_id=query.session_id,
     )
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 urlpatterns = [

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from django.db import Error
 from django.utils.translation import gettext as say
 from django.utils.translation import ngettext
 
 from commerce_ai.ids import uuid7_floor
 from commerce_ai.learning.learner import Frames, NotEnoughData, Window
 from commerce_ai.shop import consent, frames
+from commerce_ai.shop.kept import Kept
 from commerce_ai.shop.models import Customer, Event, Identity, Order, OrderLine, Product
 
 if TYPE_CHECKING:
     from commerce_ai.shop.models import Shop
 
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 # What an event says about the visitor's wish; purchases are read from order lines, which every door fills.
 KINDS = {
@@ -36,7 +31,6 @@ KINDS = {
 LEAST_INTERACTIONS, LEAST_CUSTOMERS, LEAST_PRODUCTS = 100, 20, 10
 BESTSELLER_DAYS = 90
 BESTSELLERS = 1000
-PAUSE_S = 10.0
 
 _INTERACTIONS = {
     "customer_id": pl.Int64(),
@@ -85,41 +79,10 @@ def customers(shop: Shop) -> pl.DataFrame:
     return frames.read(_CUSTOMERS, {"shop": shop.pk}, {"customer_id": pl.Int64(), "external_id": pl.String()})
 
 
-def customer_id(shop_id: int, external_id: str) -> int | None:
-    """Our id of a customer; None if the shop has no such customer."""
-    found = Customer.objects.of(shop_id).filter(external_id=external_id).values_list("pk", flat=True).first()
-    return int(found) if found is not None else None
-
-
 def bestsellers(shop_id: int) -> npt.NDArray[np.int64]:
     """Ids of at most 1,000 products by how many orders hold them, most first: of the last 90 days that had orders."""
     params = {"shop": shop_id, "span": timedelta(days=BESTSELLER_DAYS), "most": BESTSELLERS}
     return frames.read(_BESTSELLERS, params, {"product_id": pl.Int64()})["product_id"].to_numpy()
-
-
-class Kept(Generic[T]):
-    """What a rare read gave, for a while; while Postgres does not answer, what it gave last, or `nothing`."""
-
-    def __init__(self, read: Callable[..., T], lives_s: Callable[[T], float], nothing: T, most: int = 100_000) -> None:
-        self._read, self._lives_s, self._nothing, self._most = read, lives_s, nothing, most
-        self._held: dict[tuple[Any, ...], tuple[T, float]] = {}
-        self._pause_until = 0.0
-
-    def get(self, *key: Any) -> T:
-        now = time.monotonic()
-        value, until = self._held.get(key, (self._nothing, 0.0))
-        if now < until or now < self._pause_until:
-            return value
-        try:
-            value = self._read(*key)
-        except Error:
-            logger.warning("Postgres does not answer %s", self._read.__name__, exc_info=True)
-            self._pause_until = now + PAUSE_S  # nobody else waits for it in the meantime
-            return value
-        if len(self._held) >= self._most:
-            self._held.clear()
-        self._held[key] = value, now + self._lives_s(value)
-        return value
 
 
 def lively_customers(shop_id: int, most: int = 20) -> list[str]:
@@ -205,6 +168,5 @@ _BESTSELLERS = f"""
     LIMIT %(most)s
 """  # noqa: S608
 
-# For answers: a customer whom no artifact knows is looked up once, and bestsellers are at most ten minutes old.
-customer_ids = Kept(customer_id, lambda known: 3600.0 if known else 60.0, None)
-kept_bestsellers = Kept(bestsellers, lambda ids: 600.0, np.empty(0, np.int64))
+# For answers: at most ten minutes old.
+kept_bestsellers = Kept(bestsellers, 600.0, np.empty(0, np.int64))

@@ -23,6 +23,7 @@ from commerce_ai.ingest import visitors
 from commerce_ai.learning.live import live
 from commerce_ai.shop import consent
 from commerce_ai.shop.catalogue import catalogue_of
+from commerce_ai.shop.kept import customer_ids
 from plugins.recommendation import queries
 from plugins.recommendation.answers import Answer, Item, Reason, Request
 from plugins.recommendation.assortment import Assortment
@@ -167,7 +168,7 @@ def customer_id_of(shop_id: int, external_id: str, versions: Sequence[Any]) -> i
         index = find(external_id) if find else None
         if index is not None and version.scorer.customer_ids.dtype.kind not in "US":
             return int(version.scorer.customer_ids[index])
-    return queries.customer_ids.get(shop_id, external_id)
+    return customer_ids.get(shop_id, external_id)
 
 
 def _answer(

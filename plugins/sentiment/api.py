@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from django.http import HttpRequest
 from django.urls import path
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.api.errors import ApiError, FieldError
+from commerce_ai.api.errors import invalid_field, not_found
 from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.pages import cursor_of, read_cursor
-from commerce_ai.shop.models import Product, Shop
+from commerce_ai.shop.facts import shop_facts
+from commerce_ai.shop.models import Product
 from plugins.sentiment import queries, service
 from plugins.sentiment.answers import Alert, Answer, Corrected, Mention, Mentions, Topic, Topics, Trend, TrendDay
 from plugins.sentiment.features import MOST_CHARACTERS
@@ -100,7 +100,7 @@ def mentions(request: HttpRequest, caller: Caller, query: MentionsQuery, body: N
 @hot(scope="decide", plugin="sentiment", query=TopicsQuery, answer=Topics, summary=_("What texts speak of"))
 def topics(request: HttpRequest, caller: Caller, query: TopicsQuery, body: None) -> Topics:
     """Every topic of the shop's list with its texts of the last `days` and the share that is negative."""
-    today = _today(caller)
+    today = shop_facts(caller.shop_id).today
     kept = queries.daily(caller.shop_id, today - timedelta(days=query.days - 1), today + timedelta(days=1))
     counts = {row["dimension"]: row for row in kept.group_by("dimension").sum().iter_rows(named=True)}
     found = []
@@ -115,8 +115,8 @@ def topics(request: HttpRequest, caller: Caller, query: TopicsQuery, body: None)
 def trends(request: HttpRequest, caller: Caller, query: TrendsQuery, body: None) -> Trend:
     """Of the whole shop, or of one `product_id` or `topic`, with the alerts in those `days`."""
     if query.product_id and query.topic:
-        raise _invalid("topic", _("Give a product_id or a topic, not both."))
-    today = _today(caller)
+        raise invalid_field("topic", _("Give a product_id or a topic, not both."))
+    today = shop_facts(caller.shop_id).today
     start = today - timedelta(days=query.days - 1)
     product = _product(caller, query.product_id) if query.product_id else None
     dimension = f"product={product.pk}" if product else f"topic={query.topic}" if query.topic else ""
@@ -144,8 +144,7 @@ def correct(request: HttpRequest, caller: Caller, query: None, body: CorrectBody
     try:
         return service.correct(caller.shop_id, body.kind, body.id, body.label)
     except service.UnknownText:
-        message = _("There is no such text in this shop.")
-        raise ApiError("not_found", message, 404, [FieldError("id", str(message))]) from None
+        raise not_found("id", _("There is no such text in this shop.")) from None
 
 
 @hot(scope="decide", plugin="sentiment", methods=("POST",), answer=Alert, summary=_("Mark an alert as seen"))
@@ -153,7 +152,7 @@ def acknowledge(request: HttpRequest, caller: Caller, query: None, body: None, a
     """From then on the alert's day counts as usual: the days after it are held against it, too."""
     alert = service.acknowledge(caller.shop_id, alert_id)
     if alert is None:
-        raise ApiError("not_found", _("There is no such alert in this shop."), 404)
+        raise not_found("alert_id", _("There is no such alert in this shop."))
     return _alert(alert)
 
 
@@ -180,17 +179,8 @@ def _alert(each: SentimentAlert) -> Alert:
 def _product(caller: Caller, external_id: str) -> Product:
     found = Product.objects.of(caller.shop_id).filter(external_id=external_id).first()
     if found is None:
-        message = _("There is no such product in this shop.")
-        raise ApiError("not_found", message, 404, [FieldError("product_id", str(message))])
+        raise not_found("product_id", _("There is no such product in this shop."))
     return found
-
-
-def _today(caller: Caller) -> Any:
-    return timezone.now().astimezone(Shop.objects.get(pk=caller.shop_id).tz).date()
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 urlpatterns = [

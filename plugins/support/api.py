@@ -12,7 +12,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from commerce_ai.api.errors import ApiError, FieldError, not_found
+from commerce_ai.api.errors import invalid_field, not_found
 from commerce_ai.api.fields import OutsideSerializer
 from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.resource_views import routes
@@ -84,7 +84,7 @@ def reply(request: HttpRequest, caller: Caller, query: None, body: ReplyBody) ->
     again harmless.
     """
     if not body.text.strip():
-        raise _invalid("text", _("There is nothing to answer."))
+        raise invalid_field("text", _("There is nothing to answer."))
     subject = caller.subject(
         customer_id=body.customer_id,
         customer_token=body.customer_token,
@@ -97,8 +97,7 @@ def reply(request: HttpRequest, caller: Caller, query: None, body: ReplyBody) ->
     try:
         return service.reply(caller.shop_id, subject, question, trusted=caller.is_secret)
     except kept.Unknown:
-        message = _("There is no such conversation.")
-        raise ApiError("not_found", message, 404, [FieldError("conversation_id", str(message))]) from None
+        raise not_found("conversation_id", _("There is no such conversation.")) from None
 
 
 @hot(scope="customers:read", plugin="support", query=TalksQuery, answer=Talks, summary=_("Conversations"))
@@ -106,7 +105,7 @@ def conversations(request: HttpRequest, caller: Caller, query: TalksQuery, body:
     """Conversations of the shop, latest change first; `status` is open, waiting, handed_off or closed."""
     if query.status and query.status not in Conversation.Status.values:
         known = ", ".join(Conversation.Status.values)
-        raise _invalid("status", _("There is no such status. The statuses are: %(known)s.") % {"known": known})
+        raise invalid_field("status", _("There is no such status. The statuses are: %(known)s.") % {"known": known})
     rows = Conversation.objects.of(caller.shop_id).select_related("customer")
     if query.status:
         rows = rows.filter(status=query.status)
@@ -159,10 +158,6 @@ class Articles(TableResource):
 def _talk(row: Conversation, messages: list[Turn]) -> Talk:
     who = row.customer.external_id if row.customer is not None else None
     return Talk(row.external_id, who, row.status, row.channel, row.opened_at, row.updated_at, messages)
-
-
-def _invalid(field: str, message: Any) -> ApiError:
-    return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(field, str(message))])
 
 
 urlpatterns = [

@@ -13,7 +13,7 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.encoders import text as encoders
-from commerce_ai.learning import splits
+from commerce_ai.learning import metrics, splits
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
 from commerce_ai.learning.schema import Column, FrameSchema
 from plugins.support import features, intents
@@ -152,7 +152,7 @@ class IntentLearner(Learner):
                 "accuracy": float(right.mean()),
                 "accuracy_accepted": float(right[accepted].mean()) if accepted.any() else 0.0,
                 "accepted": float(accepted.mean()),
-                "calibration_error": _calibration_error(confidence, right),
+                "calibration_error": metrics.calibration_error(right, confidence),
             },
             baseline={"accuracy": float(base.mean())},
             sample=_units(right),
@@ -206,14 +206,3 @@ def _choose(vectors: Any, names: list[str], held: Any, truth: list[str]) -> floa
 
 def _units(right: Any) -> pl.DataFrame:
     return pl.DataFrame({"unit": np.arange(len(right)), "value": right.astype(np.float64)})
-
-
-def _calibration_error(confidence: Any, right: Any) -> float:
-    """Expected calibration error over ten bins of equal width (Naeini et al. 2015)."""
-    place = np.minimum((confidence * 10).astype(int), 9)
-    gaps = [
-        abs(float(right[place == each].mean()) - float(confidence[place == each].mean()))
-        * float((place == each).mean())
-        for each in np.unique(place)
-    ]
-    return float(sum(gaps))

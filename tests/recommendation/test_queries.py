@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from django.db import OperationalError
 from django.utils import timezone
 
 from commerce_ai.ids import uuid7
@@ -13,6 +12,7 @@ from commerce_ai.sample.generate import TINY, generate
 from commerce_ai.sample.load import load_sample
 from commerce_ai.shop import partitions
 from commerce_ai.shop.bulk import NewEvent, write_events
+from commerce_ai.shop.kept import read_customer_id
 from commerce_ai.shop.models import Customer, Identity, Order, OrderLine, Product, Shop
 from plugins.recommendation import queries
 
@@ -120,7 +120,7 @@ def test_another_shop_is_never_seen(shop, product):
     event(shop, product, anonymous_id="a")
     assert {row[1] for row in rows(shop)} == {product.pk}
     Customer.objects.create(shop=other, external_id="C")
-    assert queries.customers(shop).is_empty() and queries.customer_id(shop.pk, "C") is None
+    assert queries.customers(shop).is_empty() and read_customer_id(shop.pk, "C") is None
     assert queries.bestsellers(shop.pk).tolist() == []
 
 
@@ -162,27 +162,3 @@ def test_the_sample_comes_back_as_it_was_made():
     )
     assert len(visits) == len(made.filter(pl.col("weight") == 1))
     assert set(found["customers"]["customer_id"]) == set(known["customer_id"])
-
-
-def test_a_rare_read_is_kept_and_a_silent_database_is_not_asked_again(monkeypatch):
-    asked = []
-
-    def read(key):
-        asked.append(key)
-        if key == "bad":
-            raise OperationalError("gone")
-        return f"{key} {len(asked)}"
-
-    now = [0.0]
-    monkeypatch.setattr(queries.time, "monotonic", lambda: now[0])
-    kept = queries.Kept(read, lambda value: 60.0, "nothing")
-    now[0] = 100.0
-    assert [kept.get("a"), kept.get("a")] == ["a 1", "a 1"]
-    assert [kept.get("bad"), kept.get("bad"), kept.get("new")] == ["nothing"] * 3
-    assert asked == ["a", "bad"]
-    now[0] += 61
-    assert kept.get("a") == "a 3"
-    monkeypatch.setattr(queries, "PAUSE_S", 5.0)
-    now[0] += 61
-    kept.get("bad")
-    assert kept.get("a") == "a 3"  # the last it gave
