@@ -67,9 +67,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     if scope_of(request).shop is None:
         return [*groups, _group(_("Settings"), _tables(request, ACCESS), closed=False)]
     learning = _tables(request, (("learning.run", "play_circle"), ("learning.version", "deployed_code")))
-    groups.append(
-        _group(_("Learning"), [*learning, *_tables(request, (("decisions.decision", "fork_right"),))], closed=False)
-    )
+    decided = _tables(request, (("decisions.decision", "fork_right"),))
+    groups.append(_group(_("Learning"), [*learning, *decided, _experiments(request)], closed=False))
     groups += [
         _group(str(each.verbose_name), items) for each in registry.plugins() if (items := _of_plugin(request, each))
     ]
@@ -90,6 +89,11 @@ def environment(request: HttpRequest) -> list[Any] | None:
     if scope and scope.shop and not scope.may("operator"):
         return [_("Read only"), "info"]
     return None
+
+
+def _experiments(request: HttpRequest) -> dict[str, Any]:
+    there = reverse("console:experiments")
+    return _item(_("Experiments"), "science", there, active=request.path.startswith(there))
 
 
 def _privacy(request: HttpRequest) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from commerce_ai.console import pages
+from commerce_ai.console import experiments, pages
 from commerce_ai.console.views import plugins, privacy, shops
 
 app_name = "console"
@@ -13,6 +13,10 @@ urlpatterns = [
     path("plugins/", plugins.overview, name="plugins"),
     path("plugins/<slug:slug>/", plugins.settings, name="plugin"),
     path("plugins/<slug:slug>/switch/", plugins.switch, name="plugin-switch"),
+    path("experiments/", experiments.overview, name="experiments"),
+    path("experiments/add/", experiments.add, name="experiment-add"),
+    path("experiments/<int:pk>/", experiments.detail, name="experiment"),
+    path("experiments/<int:pk>/change/", experiments.change, name="experiment-change"),
     path("privacy/", privacy.register, name="privacy"),
     *pages.urlpatterns(),
 ]
