@@ -178,7 +178,7 @@ def _forget(shop: Shop, person: Person, held: dict[Model, set[Any]], batches: li
             counts[model._meta.db_table] += model._base_manager.filter(pk__in=keys).delete()[0]
         else:
             labels = Label.objects.of(shop).filter(subject_type=model._meta.model_name, subject_id__in=keys)
-            if model in (Conversation, Order):
+            if model in _JUDGED:
                 rows = model._base_manager.filter(pk__in=keys)
                 tombstones.note_emptied(shop.pk, model, rows.values_list("external_id", flat=True))
             counts["shop_label"] += labels.update(text="", details={}) if model in _JUDGED else 0

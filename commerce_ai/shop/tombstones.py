@@ -76,7 +76,7 @@ def emptied(shop_id: int, model: type[Model], external_ids: Iterable[str]) -> se
 
 
 def note_emptied(shop_id: int, model: type[Model], external_ids: Iterable[str]) -> None:
-    """Keep in mind which orders and conversations stay without their person."""
+    """Keep in mind which orders, conversations, reviews … stay without their person."""
     hashes = (hash_of(shop_id, EMPTIED, f"{model.__name__} {each}") for each in external_ids)
     rows = [Tombstone(shop_id=shop_id, kind=EMPTIED, hash=each) for each in hashes if each]
     Tombstone.objects.bulk_create(rows, ignore_conflicts=True)

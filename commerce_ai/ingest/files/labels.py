@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from commerce_ai.ingest.files.loading import Loading
 from commerce_ai.ingest.files.parse import INSTANT
 from commerce_ai.ingest.files.problems import ROW, shown
-from commerce_ai.shop import bulk, frames
+from commerce_ai.shop import bulk, frames, tombstones
 from commerce_ai.shop import models as shop
 
 KEY = ("task", "subject_type", "subject_id", "text", "value", "at")
@@ -29,12 +29,16 @@ _SCHEMA = {
 
 
 def resolve(loading: Loading, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
-    """Our ids in `subject_id`, and the rows (number, what is wrong) whose subject is not known."""
+    """Our ids in `subject_id`, and the rows (number, what is wrong) whose subject is not known. What is said of a
+    row whose person was erased comes without the words: they may be theirs."""
     texts = frame["subject_id"]
     ids = pl.Series("subject_id", [None] * frame.height, dtype=pl.Int64)
     for kind, model in _SUBJECTS.items():
         of_kind = frame["subject_type"] == kind
-        known = bulk.resolve(model, loading.shop, texts.filter(of_kind).unique().drop_nulls())
+        named = texts.filter(of_kind).unique().drop_nulls()
+        if gone := tombstones.emptied(loading.shop.pk, model, named):
+            frame = _without_words(frame, of_kind & texts.is_in(list(gone)).fill_null(False))
+        known = bulk.resolve(model, loading.shop, named)
         found = texts.replace_strict(known, default=None, return_dtype=pl.Int64)
         ids = pl.select(pl.when(of_kind).then(found).otherwise(ids)).to_series().alias("subject_id")
     words = _("there is no %(kind)s %(value)s in this shop; load it first")
@@ -42,6 +46,15 @@ def resolve(loading: Loading, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[t
     return frame.with_columns(ids), [
         (row, words % {"kind": kind, "value": shown(text)}) for row, kind, text in lost.rows()
     ]
+
+
+def _without_words(frame: pl.DataFrame, which: pl.Series) -> pl.DataFrame:
+    empty = {"text": "", "details": "{}"}
+    return frame.with_columns(
+        pl.when(which).then(pl.lit(empty[name], dtype=frame[name].dtype)).otherwise(pl.col(name)).alias(name)
+        for name in empty
+        if name in frame.columns
+    )
 
 
 def append(loading: Loading, frame: pl.DataFrame) -> bulk.UpsertCount:
