@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -97,7 +97,7 @@ def charts_of(experiment: Experiment) -> list[Chart]:
             empty=_("No arm has enough visitors and sales for an interval yet."),
         ),
         Chart(
-            experiment.get_metric_display(), days, [Series(name, *series(name, "value")) for name in by_arm],
+            experiment.get_metric_display(), days, [Series(name, series(name, "value")[0]) for name in by_arm],
             unit=experiment.shop.currency if money else "percent" if share else "",
             empty=_("Nobody has been drawn yet."),
         ),
@@ -146,7 +146,7 @@ def _set_holdout(request: Any) -> HttpResponse:
         lifecycle.set_holdout(request.shop, form.cleaned_data["percent"] / 100)
         messages.success(request, _("The holdout was changed; it acts within two seconds."))
     else:
-        messages.error(request, " ".join(each for errors in form.errors.values() for each in errors))
+        messages.error(request, " ".join(str(each) for errors in form.errors.values() for each in errors))
     return HttpResponseRedirect(reverse("console:experiments"))
 
 
@@ -163,7 +163,7 @@ def _cards(experiment: Experiment, found: Summary | None) -> list[Card]:
     cards = [Card(_("Visitors drawn"), f"{units:,}", experiment.get_state_display())]
     if best is not None and best.lift is not None and not found.blocked:
         _estimate, low, high = best.lift
-        tone = "good" if low > 0 else "bad" if high < 0 else ""
+        tone: Literal["", "good", "bad"] = "good" if low > 0 else "bad" if high < 0 else ""
         interval = _("95 %% interval %(low)s to %(high)s") % {"low": percent(low), "high": percent(high)}
         cards.append(Card(_("Lift of %(arm)s") % {"arm": best.name}, percent(best.lift[0]), interval, tone=tone))
     if found.days_left and experiment.state == State.RUNNING:

@@ -112,7 +112,7 @@ def _load(shop_id: int) -> tuple[Plan, ...]:
             traffic_salt(shop_id, row.group, row.salt), row.place, row.place + row.traffic, row.starts_at, row.stops_at,
         )
         for row in rows.order_by("-holdout", "pk")
-        if row.holdout or row.plugin in installed
+        if row.starts_at and (row.holdout or row.plugin in installed)
     )  # fmt: skip
 
 

@@ -107,14 +107,19 @@ def _rows(experiment: Experiment, units: measures.Units, shown: pl.DataFrame, un
 
 
 def _kept(experiment: Experiment, point: measures.Point) -> ExperimentPoint:
-    lift, difference = point.lift, point.difference
+    difference, lift = _three(point.difference), _three(point.lift)
     return ExperimentPoint(
         shop_id=experiment.shop_id, experiment=experiment, day=point.day, arm=point.arm, units=point.sample.n,
         value=point.sample.mean, variance=point.sample.variance,
-        difference=difference and float(difference.estimate), difference_low=difference and float(difference.low),
-        difference_high=difference and float(difference.high),
-        lift=lift and float(lift.estimate), low=lift and float(lift.low), high=lift and float(lift.high),
+        difference=difference[0], difference_low=difference[1], difference_high=difference[2],
+        lift=lift[0], low=lift[1], high=lift[2],
     )  # fmt: skip
+
+
+def _three(interval: statistics.Interval | None) -> tuple[float | None, float | None, float | None]:
+    if interval is None:
+        return None, None, None
+    return float(interval.estimate), float(interval.low), float(interval.high)
 
 
 def _arm(point: ExperimentPoint, share: float) -> ArmResult:
