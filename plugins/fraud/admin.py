@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, DateTimeField, F, Func, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,19 +19,16 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from commerce_ai import registry
+from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may, scope_of
 from commerce_ai.console.shop_admin import ShopInline, ShownAdmin
-from commerce_ai.decisions import payload
-from commerce_ai.decisions.models import Decision
+from commerce_ai.decisions import counting, payload
 from commerce_ai.decisions.record import NewDecision, record
-from commerce_ai.ids import uuid7_floor
-from commerce_ai.learning import runs
 from commerce_ai.learning.live import live
-from commerce_ai.learning.models import Run
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Shop
 from plugins.fraud.forms import SLOT
@@ -55,7 +52,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "cases": [_line(shop, each) for each in queue(shop)[:LISTED]],
         "open": queue(shop).count(),
         "all_cases": reverse("admin:fraud_case_changelist"),
-        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "running": boards.running(shop, PLUGIN),
         "may_change": may(request, "operator"),
     }
 
@@ -75,8 +72,6 @@ def cards(shop: Shop) -> list[Card]:
     detail = say("%(loss)s at stake") % {"loss": money(waiting["loss"] or 0, shop.currency)}
     if waiting["asked"]:
         detail += " · " + say("%(asked)d wait for a person's word") % waiting
-    best = next(iter(live(shop.pk, SLOT)), None)
-    figure = best.metrics.get(best.learner.metric.name) if best else None
     return [
         Card(
             _("Payments scored, last 24 hours"),
@@ -85,13 +80,7 @@ def cards(shop: Shop) -> list[Card]:
             address,
         ),
         Card(_("Open fraud cases"), f"{waiting['cases']:,}", detail, address, "bad" if _late(shop) else ""),
-        Card(
-            _("Live fraud model"),
-            "–" if figure is None else f"{figure:.3f}",
-            f"{best.learner.metric.name} · {best.learner.name}" if best else _("None is live: rules alone decide."),
-            address,
-            "good" if best else "warn",
-        ),
+        boards.live_card(shop, SLOT, _("Live fraud model"), _("None is live: rules alone decide.")),
     ]
 
 
@@ -125,13 +114,8 @@ def answers(shop: Shop, span: timedelta) -> tuple[dict[str, int], int]:
 
 def chart_of(shop: Shop) -> Chart:
     """Answers a day, and on the right how many payments people found to be fraud."""
-    today = timezone.now().astimezone(shop.tz).date()
-    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    made = Func(F("id"), function="uuid_extract_timestamp", output_field=DateTimeField())
-    rows = _scores(shop, timedelta(days=DAYS)).annotate(day=TruncDate(made, tzinfo=shop.tz))
-    counted: dict[tuple[date, str], int] = {
-        (row["day"], row["action"]): row["n"] for row in rows.values("day", "action").annotate(n=Count("id"))
-    }
+    days = counting.last_days(shop, DAYS)
+    counted = counting.by_day(_scores(shop, timedelta(days=DAYS)), shop, "action")
     caught = dict(
         Case.objects.of(shop)
         .filter(state=Case.State.CONFIRMED, decided_at__gte=timezone.now() - timedelta(days=DAYS))
@@ -235,11 +219,7 @@ def _act(request: HttpRequest) -> HttpResponse:
     shop = request.shop  # type: ignore[attr-defined]
     action = request.POST.get("action")
     if action == "retrain":
-        queued = runs.retrain_plugin(shop.pk, PLUGIN)
-        if queued:
-            messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
-        else:
-            messages.info(request, say("Trainings are under way already."))
+        boards.retrain(request, PLUGIN)
     elif action in ("confirm", "clear"):
         chosen = [int(each) for each in request.POST.getlist("case") if each.isdecimal() and len(each) < 19]
         cases = list(Case.objects.of(shop).filter(pk__in=chosen).order_by("pk"))
@@ -261,7 +241,7 @@ def _say(request: HttpRequest, done: int, before: int) -> None:
 
 
 def _scores(shop: Shop, span: timedelta) -> QuerySet[Any]:
-    rows = Decision.objects.of(shop).filter(plugin=PLUGIN, id__gte=uuid7_floor(timezone.now() - span), kind="score")
+    rows = counting.decided(shop, PLUGIN, span).filter(kind="score")
     return rows.annotate(action=KT("payload__value__action"))
 
 

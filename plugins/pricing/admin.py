@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,15 +14,14 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
+from commerce_ai.console import boards
 from commerce_ai.console import proposals as deciding
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.money import money, money_column
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.proposals import ProposalAdmin
 from commerce_ai.console.scope import may
-from commerce_ai.learning import runs
 from commerce_ai.learning.live import live
-from commerce_ai.learning.models import Run
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import PriceResponse, Shop
 from plugins.pricing import policy
@@ -62,7 +61,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "selected": selected,
         "lines": [_line(each) for each in waiting],
         "decided": decided.select_related("product", "shop").order_by("-decided_at")[:10],
-        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "running": boards.running(shop, PLUGIN),
         "all_url": reverse("admin:pricing_priceproposal_changelist"),
         "may_change": may(request, "operator"),
     }
@@ -186,11 +185,7 @@ def _act(request: HttpRequest) -> HttpResponse:
     if request.POST.get("action") == "retrain":
         if not may(request, "operator"):
             raise PermissionDenied
-        queued = runs.retrain_plugin(request.shop.pk, PLUGIN)  # type: ignore[attr-defined]
-        if queued:
-            messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
-        else:
-            messages.info(request, say("Trainings are under way already."))
+        boards.retrain(request, PLUGIN)
     else:
         deciding.act(request, PriceProposal)
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))

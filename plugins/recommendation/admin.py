@@ -13,21 +13,19 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
 from commerce_ai.api.callers import Subject
+from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
-from commerce_ai.decisions.models import Decision
-from commerce_ai.ids import uuid7_floor
-from commerce_ai.learning import runs
+from commerce_ai.decisions import counting
 from commerce_ai.learning.live import live
-from commerce_ai.learning.models import Run, Version
+from commerce_ai.learning.models import Version
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Shop
 from plugins.recommendation import queries, service
@@ -53,7 +51,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "cards": [*cards(shop), _coverage(shop)],
         "chart": chart_of(versions[::-1]),
         "versions": [_line(each) for each in versions],
-        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "running": boards.running(shop, PLUGIN),
         "look": dress(look),
         "answer": _look(shop, look) if look.is_bound and look.is_valid() else None,
         "customers": queries.lively_customers(shop.pk),
@@ -87,17 +85,9 @@ def cards(shop: Shop) -> list[Card]:
     answered, fallbacks = answers(shop, timedelta(hours=24))
     address = url_of(PLUGIN, "board/")
     share = say("%(share).0f %% by the fallback") % {"share": 100 * fallbacks / answered} if answered else ""
-    best = next(iter(live(shop.pk, SLOT)), None)
-    figure = best.metrics.get(best.learner.metric.name) if best else None
     return [
         Card(_("Recommendations, last 24 hours"), f"{answered:,}", share, address),
-        Card(
-            _("Live recommender"),
-            "–" if figure is None else f"{figure:.3f}",
-            f"{best.learner.metric.name} · {best.learner.name}" if best else _("None is live: the bestsellers answer."),
-            address,
-            "good" if best else "warn",
-        ),
+        boards.live_card(shop, SLOT, _("Live recommender"), _("None is live: the bestsellers answer.")),
     ]
 
 
@@ -122,7 +112,7 @@ def findings(shop: Shop) -> list[Health]:
 
 def answers(shop: Shop, span: timedelta) -> tuple[int, int]:
     """Decisions of this plugin in the last `span`, and how many of them were fallbacks."""
-    found = Decision.objects.of(shop).filter(plugin=PLUGIN, id__gte=uuid7_floor(timezone.now() - span))
+    found = counting.decided(shop, PLUGIN, span)
     counted = found.aggregate(all=Count("id"), fallbacks=Count("id", filter=Q(flags__contains=["fallback"])))
     return counted["all"], counted["fallbacks"]
 
@@ -207,11 +197,7 @@ def _act(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     shop = request.shop  # type: ignore[attr-defined]
     if request.POST.get("action") == "retrain":
-        queued = runs.retrain_plugin(shop.pk, PLUGIN)
-        if queued:
-            messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
-        else:
-            messages.info(request, say("Trainings are under way already."))
+        boards.retrain(request, PLUGIN)
     elif request.POST.get("action") == "source":
         form = SettingsForm(data={**_plain(registry.settings_for(shop.pk, PLUGIN)), "source": request.POST["source"]})
         if form.is_valid():

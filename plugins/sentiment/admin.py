@@ -14,12 +14,12 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
+from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during, one_of
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopAdmin
-from commerce_ai.learning import runs
 from commerce_ai.learning.live import live
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Shop
@@ -54,6 +54,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "alerts": open_alerts.order_by("-day", "chance")[:ALERTS],
         "lines": lines(shop),
         "feelings": Feeling.choices,
+        "running": boards.running(shop, PLUGIN),
         "may_change": may(request, "operator"),
     }
 
@@ -144,7 +145,7 @@ def _act(request: Any) -> HttpResponse:
     shop, sent = request.shop, request.POST
     if sent.get("action") == "acknowledge":
         number = sent.get("alert", "")
-        alert = service.acknowledge(shop.pk, int(number), by=request.user) if number.isdigit() else None
+        alert = service.acknowledge(shop.pk, int(number), by=request.user) if number.isdecimal() else None
         if alert is None:
             messages.error(request, say("There is no such alert."))
         else:
@@ -159,9 +160,7 @@ def _act(request: Any) -> HttpResponse:
         except (service.UnknownText, ValueError):
             messages.error(request, say("There is no such text or label."))
     elif sent.get("action") == "retrain":
-        queued = runs.retrain_plugin(shop.pk, PLUGIN)
-        said = say("%(count)d trainings are queued.") % {"count": len(queued)}
-        messages.success(request, said if queued else say("Trainings are under way already."))
+        boards.retrain(request, PLUGIN)
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))
 
 

@@ -10,23 +10,21 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, DateTimeField, F, Func
-from django.db.models.functions import TruncDate
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopAdmin
-from commerce_ai.decisions.models import Decision
-from commerce_ai.ids import uuid7, uuid7_floor
-from commerce_ai.learning import runs
+from commerce_ai.decisions import counting
+from commerce_ai.ids import uuid7
 from commerce_ai.learning.live import live
-from commerce_ai.learning.models import Run
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Conversation, Label, Message, Shop
 from plugins.support import queries, service
@@ -66,7 +64,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
     return {
         "cards": cards(shop),
         "chart": chart_of(shop),
-        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "running": boards.running(shop, PLUGIN),
         "waiting": queries.inbox(shop, MOST_WAITING),
         "chosen": chosen,
         "turns": _turns(shop, chosen) if chosen else [],
@@ -111,17 +109,8 @@ def findings(shop: Shop) -> list[Health]:
 
 def chart_of(shop: Shop) -> Chart:
     """Answers by day and way, the last 14 days."""
-    today = timezone.now().astimezone(shop.tz).date()
-    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    made = Func(F("id"), function="uuid_extract_timestamp", output_field=DateTimeField())
-    found = (
-        Decision.objects.of(shop)
-        .filter(plugin=PLUGIN, id__gte=uuid7_floor(timezone.now() - timedelta(days=DAYS)))
-        .annotate(day=TruncDate(made, tzinfo=shop.tz))
-        .values_list("day", "payload__value")
-        .annotate(count=Count("id"))
-    )
-    counted = {(day, action): count for day, action, count in found}
+    days = counting.last_days(shop, DAYS)
+    counted = counting.by_day(counting.decided(shop, PLUGIN, timedelta(days=DAYS)), shop, "payload__value")
     series = [
         Series(title, [counted.get((day, name), 0) for day in days], kind="bar") for name, title in ACTIONS.items()
     ]
@@ -136,7 +125,7 @@ def chart_of(shop: Shop) -> Chart:
 
 
 def _answers(shop: Shop, span: timedelta) -> Counter[str]:
-    found = Decision.objects.of(shop).filter(plugin=PLUGIN, id__gte=uuid7_floor(timezone.now() - span))
+    found = counting.decided(shop, PLUGIN, span)
     return Counter(dict(found.values_list("payload__value").annotate(count=Count("id"))))
 
 
@@ -172,8 +161,7 @@ def _act(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     shop, sent = request.shop, request.POST  # type: ignore[attr-defined]
     if sent.get("action") == "retrain":
-        queued = runs.retrain_plugin(shop.pk, PLUGIN)
-        messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
+        boards.retrain(request, PLUGIN)
         return HttpResponseRedirect(url_of(PLUGIN, "board/"))
     chosen = _chosen(shop, sent.get("conversation", ""))
     if chosen is None:
@@ -212,7 +200,7 @@ def _answer(request: HttpRequest, chosen: Conversation, text: str) -> None:
 def _label(request: HttpRequest, chosen: Conversation, sent: Any) -> None:
     number, intent = sent.get("message", ""), sent.get("intent", "").strip()[:255]
     rows = Message.objects.of(chosen.shop_id).filter(conversation=chosen, role=Message.Role.CUSTOMER)
-    message = rows.filter(pk=number).first() if number.isdigit() else None
+    message = rows.filter(pk=int(number)).first() if number.isdecimal() else None
     if message is None or not intent:
         messages.error(request, say("Choose a message of the customer and an intent."))
         return
