@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from commerce_ai.console.charts import Chart, Series
@@ -20,9 +23,12 @@ from commerce_ai.decisions.experiments import lifecycle, results
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary
 from commerce_ai.decisions.experiments.verdict import percent, verdict, worth
+from commerce_ai.decisions.models import Outcome
 from commerce_ai.plugin import Card
+from commerce_ai.shop.models import Shop
 
 MOST = 200
+INFLUENCED_DAYS = 28
 State = Experiment.State
 
 
@@ -43,6 +49,7 @@ def overview(request: Any) -> dict[str, Any] | HttpResponse:
         "holdout_runs": running,
         "verdict": verdict(holdout, found) if holdout else [],
         "blocked": bool(found and found.blocked),
+        "influenced": _influenced(request.shop),
         "form": dress(HoldoutForm(initial={"percent": 100 * share})),
         "may_write": may(request, "operator"),
     }
@@ -102,6 +109,13 @@ def charts_of(experiment: Experiment) -> list[Chart]:
             empty=_("Nobody has been drawn yet."),
         ),
     ]  # fmt: skip
+
+
+def _influenced(shop: Shop) -> str:
+    """What was attributed to decisions lately: it would have come in part without them, so it is never the headline."""
+    lately = Outcome.objects.of(shop).filter(made_at__gte=timezone.now() - timedelta(days=INFLUENCED_DAYS))
+    revenue = lately.aggregate(sum=Sum("revenue"))["sum"]
+    return f"{revenue:,.2f} {shop.currency}" if revenue else ""
 
 
 def _edit(request: Any, experiment: Experiment) -> dict[str, Any] | HttpResponse:

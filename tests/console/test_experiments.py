@@ -12,6 +12,8 @@ from django.utils import timezone
 from commerce_ai import registry
 from commerce_ai.decisions.experiments import lifecycle
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
+from commerce_ai.decisions.models import Outcome
+from commerce_ai.ids import uuid7
 from commerce_ai.shop.models import Shop
 from commerce_ai.shop.revision import refresher
 
@@ -105,6 +107,16 @@ def test_the_holdout_is_set_and_measured(owner, shop):
     assert page_of(holdout) in shown and "Nobody has been drawn yet." in shown
     assert owner.get(page_of(holdout)).status_code == 200
     assert "less than or equal to 50" in owner.post(LIST, {"percent": "80"}, follow=True).content.decode()
+
+
+def test_influenced_revenue_stands_beside_it_and_is_named_not_causal(owner, shop, other):
+    for where, revenue in ((shop, 1234), (other, 9)):
+        Outcome.objects.create(
+            decision_id=uuid7(), shop=where, plugin=PLUGIN, kind="recommendations", made_at=timezone.now(),
+            updated_at=timezone.now(), revenue=revenue,
+        )  # fmt: skip
+    shown = owner.get(LIST).content.decode()
+    assert "1,234.00 EUR. Attributed, not causal" in shown
 
 
 def test_an_analyst_reads_and_other_shops_are_out_of_reach(sign_in, shop, other):

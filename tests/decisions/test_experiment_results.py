@@ -151,8 +151,11 @@ def test_the_holdout_is_against_everybody_who_was_answered(shop):
 def test_the_job_makes_points_of_what_runs_or_stopped_lately_alone(shop):
     running, draft = make(shop), make(shop, state="draft")
     old = make(shop, state="stopped", stops_at=NOW - timedelta(days=60), starts_at=NOW - timedelta(days=90))
+    over = make(shop, stops_at=NOW - timedelta(hours=1), placement="cart")
     show(running, "A", "a")
-    assert refresh_experiments() == 1
+    assert refresh_experiments() == 2
+    over.refresh_from_db()
+    assert (over.state, over.stops_at) == ("stopped", NOW - timedelta(hours=1))
     for each in (running, draft, old):
         each.refresh_from_db()
     assert running.looked_at and not draft.looked_at and not old.looked_at

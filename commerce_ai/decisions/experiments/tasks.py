@@ -9,7 +9,7 @@ from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
 
-from commerce_ai.decisions.experiments import results
+from commerce_ai.decisions.experiments import lifecycle, results
 from commerce_ai.decisions.experiments.models import Experiment
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,12 @@ LONGEST_S = 400
 
 @shared_task(name="decisions.refresh_experiments")
 def refresh_experiments() -> int:
-    """Every experiment that runs, or whose drawn visitors still count; those of the oldest figures first."""
+    """Every experiment that runs, or whose drawn visitors still count; those of the oldest figures first.
+
+    One whose time is over is stopped: it draws nobody since then anyway.
+    """
+    for over in Experiment.objects.filter(state=Experiment.State.RUNNING, stops_at__lte=timezone.now()):
+        lifecycle.stop(over, at=over.stops_at)
     until, done = time.monotonic() + LONGEST_S, 0
     lately = Q(stops_at__gte=timezone.now() - 2 * results.COUNTED_AFTER_STOP)
     rows = Experiment.objects.filter(Q(state=Experiment.State.RUNNING) | lately, starts_at__lte=timezone.now())
