@@ -40,9 +40,10 @@ def erased(shop_id: int, external_ids: Iterable[str], kind: str = Kind.CUSTOMER,
     rows = Tombstone.objects.using(using).of(shop_id).filter(kind=kind)
     if not rows.exists():
         return set()
-    named = {hash_of(shop_id, kind, each): each for each in set(external_ids)}
-    found = rows.filter(hash__in=[each for each in named if each]).values_list("hash", flat=True)
-    return {named[bytes(each)] for each in found}
+    named = {each: hash_of(shop_id, kind, each) for each in set(external_ids)}  # spellings of one address share one
+    found = rows.filter(hash__in=[each for each in named.values() if each]).values_list("hash", flat=True)
+    known = {bytes(each) for each in found}
+    return {each for each, hashed in named.items() if hashed in known}
 
 
 def without_erased(columns: Sequence[str], rows: Any, *, using: str = "default") -> Any:

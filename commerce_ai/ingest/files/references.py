@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from commerce_ai.ingest.files.fields import Field
@@ -59,6 +60,22 @@ def resolve(
     ]
 
 
+def without_erased(loading: Loading, frame: pl.DataFrame, model: type[Model]) -> pl.DataFrame:
+    """Rows that are nobody's by their customer, but somebody's who was erased: by the row's own id, which was emptied
+    then, or as a guest's of the same e-mail or phone. They say nothing of a person."""
+    if model is Customer:
+        return frame
+    if "external_id" in frame.columns:
+        named = frame["external_id"].drop_nulls()
+        frame = _of_nobody(frame, "external_id", tombstones.emptied(loading.shop.pk, model, named))
+    guests = frame["customer_id"].is_null() if "customer_id" in frame.columns else pl.lit(True)
+    for column, kind in (("email", tombstones.Kind.EMAIL), ("phone", tombstones.Kind.PHONE)):
+        if column in frame.columns:
+            texts = frame.filter(guests)[column].drop_nulls().unique()
+            frame = _of_nobody(frame, column, tombstones.erased(loading.shop.pk, texts, kind), guests)
+    return frame
+
+
 def _anonymous(loading: Loading, frame: pl.DataFrame, column: str, gone: set[str]) -> pl.DataFrame:
     """Rows of people who were erased stay what they are to the books, and say nothing of whom."""
     erased = pl.col(column).is_in(list(gone)).fill_null(False)
@@ -66,11 +83,15 @@ def _anonymous(loading: Loading, frame: pl.DataFrame, column: str, gone: set[str
     return _of_nobody(frame, column, gone).with_columns(pl.when(~erased).then(column).alias(column))
 
 
-def _of_nobody(frame: pl.DataFrame, column: str, gone: set[str]) -> pl.DataFrame:
+def _of_nobody(
+    frame: pl.DataFrame, column: str, gone: set[str], among: pl.Series | pl.Expr | None = None
+) -> pl.DataFrame:
     """Rows under one of `gone` say nothing of a person; all rows as they are where there is none."""
     if not gone:
         return frame
     erased = pl.col(column).is_in(list(gone)).fill_null(False)
+    if among is not None:
+        erased &= among
     others = [name for name in _OF_A_PERSON if name in frame.columns and frame[name].dtype == pl.String]
     empty = {name: pl.lit(None if name == "ip" else "") for name in others}
     return frame.with_columns(pl.when(~erased).then(name).otherwise(empty[name]).alias(name) for name in others)

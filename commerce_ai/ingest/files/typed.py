@@ -65,6 +65,7 @@ def clean_batch(loading: Loading, frame: pl.DataFrame, table: Table, fields: Map
         if field.refers is not None and field.refers is not table.model:
             good, unknown = references.resolve(loading, good, table, field)
             rejects += [Reject(row, name, "unknown", words) for row, words in unknown]
+    good = references.without_erased(loading, good, table.model)
     if table.name == "labels":
         good, unknown = labels.resolve(loading, good)
         name = next((name for name, each in fields.items() if each.name == "subject_id"), "")
