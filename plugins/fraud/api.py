@@ -18,6 +18,7 @@ from commerce_ai.api.errors import ApiError, invalid_field, not_found
 from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.pages import cursor_of, read_cursor
 from commerce_ai.shop.facts import shop_facts
+from commerce_ai.shop.money import money_text
 from plugins.fraud import models, service
 from plugins.fraud.answers import Answer, Request
 
@@ -120,7 +121,7 @@ def score(request: HttpRequest, caller: Caller, query: None, body: PaymentBody) 
     at = body.at or timezone.now()
     if at.tzinfo is None:
         raise invalid_field("at", _("An instant needs its offset from UTC."))
-    if not timezone.now() - timedelta(days=3650) < at < timezone.now() + timedelta(days=1):
+    if not _about_now(at):
         raise invalid_field("at", _("That is not about now."))
     named = (body.ip_country, body.card_country, body.shipping_country, body.billing_country)
     return service.score(
@@ -175,6 +176,8 @@ def labels(request: HttpRequest, caller: Caller, query: None, body: LabelsBody) 
                 raise invalid_field(f"rows.{place}.payment_id", _("Name a payment or an order."))
             if row.at is not None and row.at.tzinfo is None:
                 raise invalid_field(f"rows.{place}.at", _("An instant needs its offset from UTC."))
+            if row.at is not None and not _about_now(row.at):
+                raise invalid_field(f"rows.{place}.at", _("That is not about now."))
             label = models.write_label(
                 caller.shop_id, row.payment_id, row.order_id, row.is_fraud, source="api", at=row.at
             )
@@ -217,7 +220,7 @@ def _shown(case: models.Case) -> CaseAnswer:
         action=case.action,
         state=case.state,
         score=case.score,
-        amount=str(case.amount),
+        amount=money_text(case.amount, case.currency),
         currency=case.currency,
         expected_loss=round(case.expected_loss, 4),
         reasons=case.reasons or [],
@@ -227,6 +230,11 @@ def _shown(case: models.Case) -> CaseAnswer:
         decided_at=case.decided_at,
         decided_by_person=case.decided_by_id is not None,
     )
+
+
+def _about_now(at: datetime) -> bool:
+    """Within ten years back and a day ahead; what is further off no database row could bear, or is a slip."""
+    return timezone.now() - timedelta(days=3650) < at < timezone.now() + timedelta(days=1)
 
 
 def _only_secret(caller: Caller) -> None:

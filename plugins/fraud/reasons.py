@@ -50,6 +50,11 @@ _HARDLY = {  # of a count that is 0, or 1 with the payment itself
     "terminal_tx_count": gettext_noop("The device was not seen here within %(days)s days before the last ones."),
     "terminal_pace": gettext_noop("The device was not seen here within %(days)s days before."),
 }
+_HARDLY_IN_A_DAY = {
+    "customer_tx_count": gettext_noop("The customer has not paid here within a day before."),
+    "terminal_tx_count": gettext_noop("The device was not seen here within a day before the last ones."),
+    "terminal_pace": gettext_noop("The device was not seen here within a day before."),
+}
 _RULES = {
     "device_velocity": gettext_noop("The device made %(value)s payments in a day; %(limit)s are usual."),
     "customer_velocity": gettext_noop("The customer made %(value)s payments in a day; %(limit)s are usual."),
@@ -70,7 +75,7 @@ def of_contributions(names: Sequence[str], features: npt.NDArray[Any], added: np
             continue
         sentence = (_IN_A_DAY if days == 1 else _FEATURES).get(kind, _FEATURES[kind])
         if value < (1 if kind == "terminal_tx_count" else 2):
-            sentence = _HARDLY.get(kind, sentence)
+            sentence = (_HARDLY_IN_A_DAY if days == 1 else _HARDLY).get(kind, sentence)
         found[kind] = Why(names[at], sentence, {"value": _figure(kind, value), "days": days} if days else
                           {"value": _figure(kind, value)})  # fmt: skip
     return list(found.values())

@@ -113,6 +113,11 @@ def test_reasons_are_the_strongest_of_each_kind_in_words():
     ]
 
 
+def test_a_day_is_said_as_one_day():
+    [why] = reasons.of_contributions(["customer_tx_count_1d"], np.array([1.0]), np.array([1.0]))
+    assert why.sentence % why.params == "The customer has not paid here within a day before."
+
+
 def test_every_feature_has_words():
     row = np.arange(1.0, len(NAMES) + 1)
     for at, name in enumerate(NAMES):
