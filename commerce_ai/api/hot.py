@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.api import limits, origins
 from commerce_ai.api.callers import Caller, Subject
-from commerce_ai.api.errors import ApiError, FieldError, as_api_error, error_response, unexpected
+from commerce_ai.api.errors import ApiError, FieldError, as_api_error, error_response, not_found, unexpected
 from commerce_ai.api.keys import authenticate
 
 __all__ = ["Caller", "HotRoute", "Subject", "hot"]
@@ -84,6 +84,8 @@ def hot(
                     405,
                     headers={"Allow": ", ".join(answered)},
                 )
+            if any(isinstance(each, str) and "\0" in each for each in path.values()):
+                raise not_found()
             asked = read_query(request, query, lists) if query is not None else None
             sent = read_body(request, decode, most_bytes) if decode is not None else None
             found = view(request, caller, asked, sent, **path)
@@ -166,6 +168,7 @@ def read_body(request: HttpRequest, decode: Callable[[bytes], Any], most_bytes: 
 
 _AT = re.compile(r" - at `\$?(.*?)`$")
 _MISSING = re.compile(r"missing required field `(.*?)`")
+_UNKNOWN = re.compile(r"contains unknown field `(.*)`")
 
 
 def invalid(error: msgspec.ValidationError) -> ApiError:
@@ -177,6 +180,9 @@ def invalid(error: msgspec.ValidationError) -> ApiError:
     if missing := _MISSING.search(message):
         path = f"{path}.{missing.group(1)}".lstrip(".")
         message = str(_("This field is required."))
+    elif unknown := _UNKNOWN.search(message):
+        path = f"{path}.{unknown.group(1)}".lstrip(".")
+        message = str(_("There is no such field."))
     return ApiError("invalid", _("Some values are not valid."), 400, [FieldError(path, message)])
 
 

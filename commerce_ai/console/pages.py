@@ -21,7 +21,7 @@ from functools import wraps
 from typing import Any, overload
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -54,6 +54,8 @@ def _framed(view: View, template: str, permission: str) -> View:
     def framed(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if not may(request, permission):
             raise PermissionDenied
+        if _holds_nul(request):
+            raise SuspiciousOperation("the character NUL, which no text in Postgres can hold")
         request.shop = shop_of(request)
         answer = view(request, *args, **kwargs)
         if isinstance(answer, dict):
@@ -65,6 +67,10 @@ def _framed(view: View, template: str, permission: str) -> View:
     guarded = admin.site.admin_view(framed)
     guarded.is_console_page = True  # type: ignore[attr-defined]
     return guarded
+
+
+def _holds_nul(request: HttpRequest) -> bool:
+    return any("\0" in value for sent in (request.GET, request.POST) for each in sent.lists() for value in each[1])
 
 
 def render(request: HttpRequest, template: str, context: dict[str, Any], **options: Any) -> TemplateResponse:

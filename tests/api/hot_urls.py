@@ -26,7 +26,7 @@ class Line(msgspec.Struct):
     quantity: int
 
 
-class Body(msgspec.Struct):
+class Body(msgspec.Struct, forbid_unknown_fields=True):
     lines: list[Line]
 
 
@@ -67,12 +67,18 @@ def own(request: HttpRequest, caller: Caller, query: None, body: None) -> HttpRe
     return HttpResponse("mine", content_type="text/plain")
 
 
+@hot(scope="recommend", answer=Answer, summary="Named")
+def named(request: HttpRequest, caller: Caller, query: None, body: None, name: str) -> Answer:
+    raise AssertionError("no name with a NUL gets here")
+
+
 urlpatterns = [
     path("api/v1/ask", ask),
     path("api/v1/tell/<int:number>", tell),
     path("api/v1/switched", switched),
     path("api/v1/broken", broken),
     path("api/v1/own", own),
+    path("api/v1/named/<str:name>", named),
     *urls.urlpatterns,
 ]
 handler400, handler403, handler404, handler500 = urls.handler400, urls.handler403, urls.handler404, urls.handler500

@@ -57,6 +57,7 @@ def test_a_wrong_parameter_is_named(call: Call, secret_key: str, query: str, cod
     [({"lines": [{"sku": "A", "quantity": 1}, {"sku": "B"}]}, 400, "invalid", "lines.1.quantity"),
      ({"lines": [{"sku": "A", "quantity": "1"}]}, 400, "invalid", "lines.0.quantity"),
      ({}, 400, "invalid", "lines"), ([], 400, "invalid", ""),
+     ({"lines": [], "more": 1}, 400, "invalid", "more"),
      (b"{", 400, "malformed", None), (b"", 400, "malformed", None), (b"\xff", 400, "malformed", None),
      (b'{"lines": [{"sku": "\\u0000", "quantity": 1}]}', 400, "malformed", None),
      (b'{"lines": [{"sku": "\\ud800", "quantity": 1}]}', 400, "malformed", None),
@@ -67,6 +68,10 @@ def test_a_wrong_body_is_named(
 ) -> None:
     body = refused(call("POST", "/api/v1/tell/1", secret_key, sent), status, code)
     assert [each["field"] for each in body["errors"]] == ([] if field is None else [field])
+
+
+def test_nothing_is_found_under_a_name_with_a_nul(call: Call, secret_key: str) -> None:
+    refused(call("GET", "/api/v1/named/a%00b", secret_key), 404, "not_found")
 
 
 def test_a_body_is_read_and_the_path_given(call: Call, secret_key: str) -> None:
