@@ -16,6 +16,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
+from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
 from commerce_ai.console.money import money
@@ -23,9 +24,7 @@ from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopAdmin
 from commerce_ai.decisions.proposals import chosen
-from commerce_ai.learning import runs
 from commerce_ai.learning.live import live
-from commerce_ai.learning.models import Run
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Product, Shop, StockOutlook
 from plugins.inventory import exporting, queries, service
@@ -65,7 +64,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "approved": [_line(row, shop) for row in _related(approved).order_by("-decided_at")[:10]],
         "products": [row.product.external_id for row in rows[:50]],
         "live": bool(live(shop.pk, SLOT)),
-        "running": Run.objects.of(shop).filter(slot=SLOT, state__in=Run.OPEN).order_by("queued_at"),
+        "running": boards.running(shop, PLUGIN),
         "may_change": may(request, "operator"),
     }
 
@@ -81,19 +80,11 @@ def cards(shop: Shop) -> list[Card]:
     waiting = ReorderProposal.objects.of(shop).open().aggregate(rows=Count("pk"), gain=Sum("expected_gain"))
     until = queries.today(shop) + timedelta(days=SOON_DAYS)
     soon = StockOutlook.objects.of(shop).filter(stock_out_on__lte=until).count()
-    best = next(iter(live(shop.pk, SLOT)), None)
-    figure = best.metrics.get(best.learner.metric.name) if best else None
     gain = say("%(money)s of margin a week") % {"money": money(waiting["gain"] or 0, shop.currency, rounded=True)}
     return [
         Card(_("Orders proposed"), f"{waiting['rows']:,}", gain, address, "warn" if waiting["rows"] else "good"),
         Card(_("Products that run out within two weeks"), f"{soon:,}", "", address, "warn" if soon else ""),
-        Card(
-            _("Live forecast"),
-            "–" if figure is None else f"{figure:.3f}",
-            f"{best.learner.metric.name} · {best.learner.name}" if best else _("None is live: the average answers."),
-            address,
-            "good" if best else "warn",
-        ),
+        boards.live_card(shop, SLOT, _("Live forecast"), _("None is live: the average answers.")),
     ]
 
 
@@ -172,20 +163,27 @@ def _act(request: HttpRequest) -> HttpResponse:
     if action.startswith("export"):
         return _export(shop, action.removeprefix("export-"))
     if action == "retrain":
-        queued = runs.retrain_plugin(shop.pk, PLUGIN)
-        messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
+        boards.retrain(request, PLUGIN)
     elif action == "approve":
         wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
-        told = [row for row in rows if row.pk in wanted]
-        _tell(request, service.each(told, lambda row: service.approve(row, by, wanted[row.pk])))
+        _tell(
+            request,
+            rows,
+            service.each(
+                [row for row in rows if row.pk in wanted], lambda row: service.approve(row, by, wanted[row.pk])
+            ),
+        )
     elif action == "reject":
-        _tell(request, service.each(rows, lambda row: service.reject(row, by)))
+        _tell(request, rows, service.each(rows, lambda row: service.reject(row, by)))
     elif action == "undo":
-        _tell(request, service.each(rows, lambda row: service.undo(row, by)))
+        _tell(request, rows, service.each(rows, lambda row: service.undo(row, by)))
     elif action == "edit":
         wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
-        told = [row for row in rows if row.pk in wanted]
-        _tell(request, service.each(told, lambda row: service.edit(row, wanted[row.pk])))
+        _tell(
+            request,
+            rows,
+            service.each([row for row in rows if row.pk in wanted], lambda row: service.edit(row, wanted[row.pk])),
+        )
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))
 
 
@@ -202,18 +200,21 @@ def _export(shop: Shop, state: str) -> HttpResponse:
 
 def _quantity(request: HttpRequest, row: ReorderProposal) -> Decimal | None:
     """What stands in the proposal's field; None where that is no quantity."""
+    text = request.POST.get(f"quantity-{row.pk}", "").strip()
     try:
-        quantity = Decimal(request.POST.get(f"quantity-{row.pk}", "").strip() or row.quantity)
+        quantity = Decimal(text or row.quantity)
+        if quantity.is_finite() and 0 < quantity < 10**9 and (quantity := round(quantity, 3)):
+            return quantity
     except InvalidOperation:
-        messages.error(request, say("%(text)s is no quantity.") % {"text": request.POST[f"quantity-{row.pk}"][:40]})
-        return None
-    return round(quantity, 3) if quantity.is_finite() and 0 < quantity < 10**9 else None
+        pass
+    messages.error(request, say("%(text)s is no quantity.") % {"text": text[:40]})
+    return None
 
 
-def _tell(request: HttpRequest, outcome: Any) -> None:
+def _tell(request: HttpRequest, chosen_rows: list[ReorderProposal], outcome: Any) -> None:
     if outcome.done:
         messages.success(request, say("%(count)d proposals: done.") % {"count": len(outcome.done)})
-    elif not outcome.refused:
+    elif not chosen_rows:
         messages.info(request, say("Choose at least one proposal."))
     for words in dict.fromkeys(outcome.refused.values()):
         messages.error(request, words)

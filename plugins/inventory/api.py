@@ -16,7 +16,7 @@ from commerce_ai.api.hot import Caller, hot
 from commerce_ai.api.pages import cursor_of, read_cursor
 from commerce_ai.decisions.proposals import Refused
 from commerce_ai.shop.models import Shop
-from plugins.inventory import service
+from plugins.inventory import queries, service
 from plugins.inventory.answers import Approved, Forecast, ProposalsAnswer
 from plugins.inventory.models import ReorderProposal
 
@@ -55,13 +55,20 @@ class ApproveBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def forecasts(request: HttpRequest, caller: Caller, query: ForecastsQuery, body: None) -> Forecast:
     """Mean and quantiles of one product's demand, over all locations, `from` a day `to` a day.
 
-    Days beyond the horizon are left out. Without a live version, or for a product that it does not know, the average of
-    the last four weeks answers, and `fallback_reason` says so.
+    Days that are over or beyond the horizon are left out. Without a live version, or for a product that it does not
+    know, the average of the last four weeks answers, and `fallback_reason` says so.
     """
     if query.first is not None and query.last is not None and query.last < query.first:
         raise invalid_field("to", _("It is before `from`."))
+    shop = _shop(caller)
+    today = queries.today(shop)
+    if query.last is not None and query.last < today:
+        raise invalid_field("to", _("That day is over."))
+    if query.first is not None and (query.first - today).days >= service.MOST_DAYS:
+        raise invalid_field("from", _("At most %(days)d days ahead.") % {"days": service.MOST_DAYS - 1})
+    first = None if query.first is None else max(query.first, today)
     try:
-        return service.forecast(_shop(caller), query.product_id, query.first, query.last)
+        return service.forecast(shop, query.product_id, first, query.last)
     except service.UnknownProduct:
         raise not_found("product_id", _("There is no such product in this shop.")) from None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from commerce_ai.learning.models import Run
 from commerce_ai.shop.models import PurchaseOrderLine, Shop
 from plugins.inventory.models import ReorderProposal
@@ -57,6 +59,15 @@ def test_no_quantity_is_an_error_and_orders_nothing(person, shop, go_live):
     page = person("operator").post(BOARD, sent, follow=True)
     assert "a lot is no quantity." in page.content.decode()
     assert not PurchaseOrderLine.objects.of(shop).exists()
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "0.0001", "1e30", "nan"])
+def test_a_number_that_is_no_quantity_is_said_to_be_none(person, shop, go_live, text):
+    go_live(shop)
+    [first, *_rest] = ids(shop)
+    sent = {"action": "edit", "proposal": [first], f"quantity-{first}": text}
+    page = person("operator").post(BOARD, sent, follow=True).content.decode()
+    assert f"{text} is no quantity." in page and "Choose at least one" not in page
 
 
 def test_open_and_approved_proposals_as_csv(person, shop, go_live):

@@ -67,9 +67,17 @@ def test_days_beyond_the_horizon_and_the_emergency_switch_get_the_average(shop, 
     assert answer["reasons"][0]["code"] == "moving_average"
 
 
+def test_days_that_are_over_are_left_out_whoever_answers(shop, ask):
+    now = today(shop)
+    answer = ask("forecasts", product_id="tea-3", **{"from": now - timedelta(days=3), "to": now + timedelta(days=1)})
+    assert [day["date"] for day in answer.json()["days"]] == [f"{now}", f"{now + timedelta(days=1)}"]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "status", "field"),
     [
+        ("forecasts", {"product_id": "tea-1", "from": "9999-12-31"}, 400, "from"),
+        ("forecasts", {"product_id": "tea-1", "to": "2020-01-02"}, 400, "to"),
         ("forecasts", {}, 400, "product_id"),
         ("forecasts", {"product_id": "nothing"}, 404, "product_id"),
         ("forecasts", {"product_id": "tea-1", "from": "soon"}, 400, "from"),
