@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +19,7 @@ from commerce_ai.shop.models import Product
 from plugins.sentiment import queries, service
 from plugins.sentiment.answers import Alert, Answer, Corrected, Mention, Mentions, Topic, Topics, Trend, TrendDay
 from plugins.sentiment.features import MOST_CHARACTERS
-from plugins.sentiment.models import Judgement, Kind, SentimentAlert
+from plugins.sentiment.models import Feeling, Judgement, Kind, SentimentAlert
 
 MOST_TEXTS = 100
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_CHARACTERS)]
@@ -83,13 +84,20 @@ def analyze(request: HttpRequest, caller: Caller, query: None, body: AnalyzeBody
 )
 def mentions(request: HttpRequest, caller: Caller, query: MentionsQuery, body: None) -> Mentions:
     """Filter by `label`, `topic`, `product_id` (the shop's) and `kind`; `next` is the cursor of the next page."""
+    if query.label and query.label not in Feeling.values:
+        known = ", ".join(Feeling.values)
+        raise invalid_field("label", _("There is no such label. The labels are: %(known)s.") % {"known": known})
+    _known_topic(caller, query.topic)
     rows = Judgement.objects.of(caller.shop_id).filter(kind__in=[query.kind] if query.kind else [*_PUBLIC])
     rows = rows.filter(label=query.label) if query.label else rows
     rows = rows.filter(topics__contains=[query.topic]) if query.topic else rows
     rows = rows.filter(product=_product(caller, query.product_id)) if query.product_id else rows
     if before := read_cursor(query.cursor):
-        rows = rows.filter(pk__lt=before)
-    page = list(rows.select_related("product").order_by("-pk")[: query.limit + 1])
+        last = Judgement.objects.of(caller.shop_id).filter(pk=before).values_list("at", flat=True).first()
+        if last is None:
+            raise invalid_field("cursor", _("Not a cursor."))
+        rows = rows.filter(Q(at__lt=last) | Q(at=last, pk__lt=before))
+    page = list(rows.select_related("product").order_by("-at", "-pk")[: query.limit + 1])
     following = cursor_of(page[query.limit - 1].pk) if len(page) > query.limit else None
     page = page[: query.limit]
     texts = queries.texts_of(caller.shop_id, page)
@@ -116,6 +124,7 @@ def trends(request: HttpRequest, caller: Caller, query: TrendsQuery, body: None)
     """Of the whole shop, or of one `product_id` or `topic`, with the alerts in those `days`."""
     if query.product_id and query.topic:
         raise invalid_field("topic", _("Give a product_id or a topic, not both."))
+    _known_topic(caller, query.topic)
     today = shop_facts(caller.shop_id).today
     start = today - timedelta(days=query.days - 1)
     product = _product(caller, query.product_id) if query.product_id else None
@@ -157,6 +166,13 @@ def acknowledge(request: HttpRequest, caller: Caller, query: None, body: None, a
 
 
 _PUBLIC = (Kind.REVIEW, Kind.MENTION)
+
+
+def _known_topic(caller: Caller, topic: str) -> None:
+    names = service.taxonomy_for(caller.shop_id).names
+    if topic and topic not in names:
+        said = _("There is no such topic. The topics are: %(known)s.") % {"known": ", ".join(names)}
+        raise invalid_field("topic", said)
 
 
 def _mention(judged: Judgement, row: Any) -> Mention:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from commerce_ai import registry
 from commerce_ai.api import keys
@@ -99,6 +101,20 @@ def test_judged_texts_are_listed_filtered_and_paged(shop, call, write, product):
     assert call("GET", "mentions", product_id="none", status=404)["errors"][0]["field"] == "product_id"
     assert call("GET", "mentions", cursor="nonsense", status=400)["errors"][0]["field"] == "cursor"
     assert call("GET", "mentions", kind="message", status=400)["errors"][0]["field"] == "kind"
+    assert call("GET", "mentions", label="angry", status=400)["errors"][0]["field"] == "label"
+    for route in ("mentions", "trends"):
+        assert call("GET", route, topic="the weather", status=400)["errors"][0]["field"] == "topic"
+
+
+def test_mentions_come_newest_first_whenever_they_were_judged(shop, call):
+    now = timezone.now()
+    for name, days in (("new", 1), ("old", 9), ("middle", 5)):
+        at = now - timedelta(days=days)
+        Review.objects.create(shop=shop, external_id=name, text="fits perfectly", rating=5, at=at)
+        tasks.read_new(shop.pk)
+    first = call("GET", "mentions", limit=2)
+    second = call("GET", "mentions", limit=2, cursor=first["next"])
+    assert [each["id"] for each in first["results"] + second["results"]] == ["new", "middle", "old"]
 
 
 def test_topics_and_trends_count_what_was_judged(shop, call, product):

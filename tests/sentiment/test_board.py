@@ -53,6 +53,13 @@ def test_negative_texts_their_share_and_alerts_are_shown(person, shop, other_sho
     assert len(page.context["lines"]) == 4 and "Save" not in text
 
 
+def test_what_names_no_alert_or_text_is_an_error_and_no_crash(person):
+    client = person("operator")
+    for number in ("", "x", "²", "9" * 30):
+        assert client.post(BOARD, {"action": "acknowledge", "alert": number}).status_code == 302
+    assert client.post(BOARD, {"action": "correct", "kind": "review", "text": "a\0"}).status_code == 400
+
+
 def test_an_operator_marks_an_alert_as_seen(person, shop, other_shop, alert):
     client = person("operator")
     assert client.post(BOARD, {"action": "acknowledge", "alert": alert.pk}).status_code == 302
