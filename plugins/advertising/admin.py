@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -15,17 +16,15 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
+from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
 from commerce_ai.console.filters import during
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShownAdmin
-from commerce_ai.decisions.models import Decision
-from commerce_ai.ids import uuid7_floor
-from commerce_ai.learning import runs
+from commerce_ai.decisions import counting
 from commerce_ai.learning.live import live
-from commerce_ai.learning.models import Run
 from commerce_ai.plugin import Card, Health
 from commerce_ai.shop.models import Campaign, Shop
 from plugins.advertising import audiences, queries, statements
@@ -57,7 +56,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "audiences": [AudienceLine.of(each) for each in rows],
         "platforms": AudienceExport.Platform.choices,
         "form": dress(form),
-        "running": Run.objects.of(shop).filter(slot__startswith=f"{PLUGIN}.", state__in=Run.OPEN).order_by("queued_at"),
+        "running": boards.running(shop, PLUGIN),
         "may_change": may(request, "operator"),
     }
 
@@ -65,7 +64,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
 def cards(shop: Shop) -> list[Card]:
     """What was decided in the last 24 hours, how good the ranking is, what customers will bring."""
     address = url_of(PLUGIN, "board/")
-    found = Decision.objects.of(shop).filter(plugin=PLUGIN, id__gte=uuid7_floor(timezone.now() - timedelta(hours=24)))
+    found = counting.decided(shop, PLUGIN, timedelta(hours=24))
     counted = found.aggregate(
         all=Count("id"), shown=Count("id", filter=Q(arm=statements.SHOWN)),
         held=Count("id", filter=Q(arm=statements.HELD_OUT)),
@@ -181,7 +180,8 @@ def _act(request: HttpRequest, form: AudienceForm) -> HttpResponse | None:
             return None
         _build(request, shop, form.cleaned_data)
     elif action == "export":
-        audience = Audience.objects.of(shop).filter(pk=request.POST.get("audience") or 0).first()
+        number = request.POST.get("audience", "")
+        audience = Audience.objects.of(shop).filter(pk=int(number)).first() if number.isdecimal() else None
         platform = request.POST.get("platform", "")
         if audience is not None and platform in AudienceExport.Platform.values:
             try:
@@ -192,11 +192,7 @@ def _act(request: HttpRequest, form: AudienceForm) -> HttpResponse | None:
                     request, say("Fewer than %(least)d customers allow it and can be matched: not exported.") % least
                 )
     elif action == "retrain":
-        queued = runs.retrain_plugin(shop.pk, PLUGIN)
-        if queued:
-            messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
-        else:
-            messages.info(request, say("Trainings are under way already."))
+        boards.retrain(request, PLUGIN)
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))
 
 
@@ -206,9 +202,10 @@ def _build(request: HttpRequest, shop: Shop, asked: dict[str, Any]) -> None:
         "top_share": asked["top_percent"] / 100 if asked["top_percent"] is not None else None,
         "minimum_value": asked["minimum_value"],
     }  # fmt: skip
-    audience, _made = Audience.objects.of(shop).update_or_create(shop=shop, name=asked["name"], defaults=rule)
     try:
-        audiences.build(audience)
+        with transaction.atomic():  # a rule that can't be built leaves the audience as it was
+            audience, _made = Audience.objects.of(shop).update_or_create(shop=shop, name=asked["name"], defaults=rule)
+            audiences.build(audience)
     except audiences.NotScored as error:
         words = say("No version has scored the customers yet: train advertising.%(learner)s first.")
         messages.error(request, words % {"learner": error.what})

@@ -91,6 +91,23 @@ def test_what_can_not_be_done_is_said(person, shop, people):
     assert "not exported" in page.content.decode()
 
 
+def test_a_rule_that_cannot_be_built_leaves_the_audience_as_it_was(person, shop, people):
+    client = person("operator")
+    client.post(BOARD, {"action": "build", "name": "Everybody"})
+    before = Audience.objects.of(shop).get()
+    assert before.size and before.top_share is None
+    for name in ("Everybody", "The best"):
+        client.post(BOARD, {"action": "build", "name": name, "top_percent": "20"})
+    after = Audience.objects.of(shop).get()
+    assert (after.size, after.top_share) == (before.size, None)
+
+
+def test_what_names_no_audience_is_no_crash(person):
+    client = person("operator")
+    for number in ("", "x", "²", "9" * 30):
+        assert client.post(BOARD, {"action": "export", "audience": number, "platform": "google"}).status_code == 302
+
+
 def test_an_analyst_may_look_but_not_act(person, shop):
     client = person("analyst")
     for action in ("build", "export", "retrain"):
