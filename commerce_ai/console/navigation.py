@@ -76,7 +76,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups.append(_group(_("Intake"), _tables(request, INTAKE)))
     there = reverse("console:plugins")
     plugins = _item(_("Plugins"), "extension", there, active=request.path == there)
-    own = [plugins, *_privacy(request)]
+    there = reverse("console:attribution")
+    own = [plugins, _item(_("Attribution"), "conversion_path", there, active=request.path == there), *_privacy(request)]
     groups.append(_group(_("Settings"), [*own, *_tables(request, ACCESS)], closed=False))
     return [group for group in groups if group["items"]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from commerce_ai.console import experiments, pages
-from commerce_ai.console.views import plugins, privacy, shops
+from commerce_ai.console.views import decisions, plugins, privacy, shops
 
 app_name = "console"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("experiments/add/", experiments.add, name="experiment-add"),
     path("experiments/<int:pk>/", experiments.detail, name="experiment"),
     path("experiments/<int:pk>/change/", experiments.change, name="experiment-change"),
+    path("attribution/", decisions.attribution, name="attribution"),
     path("privacy/", privacy.register, name="privacy"),
     *pages.urlpatterns(),
 ]

@@ -21,19 +21,23 @@ def find_busy(cursor: Any, shop_id: int, rules: Rules, touches: str) -> None:
     Counted among all events of the day, not only those at hand, so that the order of arrival makes no difference.
     """
     cursor.execute("DROP TABLE IF EXISTS busy; CREATE TEMP TABLE busy (anonymous_id text, day date) ON COMMIT DROP")
-    low = FLOOR.format("(v.day - 1)::timestamp AT TIME ZONE 'UTC'")
+    low = FLOOR.format("(date_trunc('day', v.first, 'UTC') - interval '1 day')")
+    theirs = (
+        "SELECT 1 FROM shop_event e WHERE e.shop_id = %(shop)s AND e.anonymous_id = v.anonymous_id"
+        f" AND e.id >= {low} AND e.decision_id IS NOT NULL"
+    )
     cursor.execute(
         f"""
-        INSERT INTO busy SELECT v.anonymous_id, v.day
-        FROM (SELECT DISTINCT anonymous_id, (at AT TIME ZONE 'UTC')::date AS day FROM {touches}
-            WHERE anonymous_id <> '') v
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS n FROM (
-                SELECT 1 FROM shop_event e WHERE e.shop_id = %(shop)s AND e.anonymous_id = v.anonymous_id
-                    AND e.id >= {low} AND e.decision_id IS NOT NULL AND (e.occurred_at AT TIME ZONE 'UTC')::date = v.day
-                LIMIT %(most)s + 1
-            ) day_of_theirs
-        ) counted WHERE counted.n > %(most)s
+        WITH visitor AS (
+            SELECT anonymous_id, min(at) AS first FROM {touches} WHERE anonymous_id <> '' GROUP BY 1
+        ), many AS MATERIALIZED (  -- hardly anybody: only their days are counted
+            SELECT v.* FROM visitor v WHERE
+                (SELECT count(*) FROM ({theirs} LIMIT %(most)s + 1) AS some_of_theirs) > %(most)s
+        )
+        INSERT INTO busy SELECT v.anonymous_id, (e.occurred_at AT TIME ZONE 'UTC')::date
+        FROM many v JOIN shop_event e ON e.shop_id = %(shop)s AND e.anonymous_id = v.anonymous_id AND e.id >= {low}
+            AND e.decision_id IS NOT NULL
+        GROUP BY 1, 2 HAVING count(*) > %(most)s
         """,  # noqa: S608  (names of ours)
         {"shop": shop_id, "most": rules.bot_touches_a_day},
     )
