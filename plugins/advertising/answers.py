@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from commerce_ai.decisions.reasons import Reason
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for. `campaigns` are external ids to choose from; empty: all that run."""
 
     placement: str = ""
     campaigns: tuple[str, ...] = ()
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why: `code` for programs, `text` for people, `params` what the text names."""
-
-    code: str
-    text: str
-    params: dict[str, str] = {}
 
 
 class Shown(msgspec.Struct, frozen=True):

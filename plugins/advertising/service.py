@@ -17,6 +17,7 @@ from django.utils.translation import gettext as say
 
 from commerce_ai import registry
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ids import time_of
 from commerce_ai.learning.live import live
@@ -25,7 +26,7 @@ from commerce_ai.shop.facts import shop_facts
 from commerce_ai.shop.kept import customer_ids
 from commerce_ai.shop.money import money_text
 from plugins.advertising import caps, policy, worth
-from plugins.advertising.answers import Answer, Reason, Request, Shown
+from plugins.advertising.answers import Answer, Request, Shown
 from plugins.advertising.queries import shown_since
 from plugins.advertising.statements import HELD_OUT, KIND, PLUGIN, SHOWN
 from plugins.advertising.worth import Campaign

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from commerce_ai.decisions.reasons import Reason
 from plugins.fraud.policy import Action
 
 
@@ -22,14 +22,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ip: str | None = None
     card_fingerprint: str | None = None
     countries: frozenset[str] = frozenset()
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why: `code` for programs, `text` for people, `params` the figures in it."""
-
-    code: str
-    text: str
-    params: dict[str, Any] = {}
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -77,12 +77,13 @@ def remember(shop_id: int, customer: int | None, terminal: int | None, payment: 
     return True
 
 
-def forget(shop_id: int, customers: set[int], terminals: set[int], payments: set[int | None]) -> None:
+def forget(shop_id: int, *, customers: set[int], terminals: set[int], payments: set[int]) -> None:
     """Let go of customers, and of these payments where their terminals are, which others may share."""
     client = memory.client()
     client.delete(*(_key(shop_id, "c", each) for each in customers))
     for key in (_key(shop_id, "t", each) for each in terminals):
-        gone = [each for each in client.zrange(key, 0, -1) if int(each.split()[0]) in payments]  # type: ignore[union-attr]
+        there: Any = client.zrange(key, 0, -1)
+        gone = [each for each in there if int(each.split()[0]) in payments]
         if gone:
             client.zrem(key, *gone)
 

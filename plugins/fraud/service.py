@@ -17,11 +17,12 @@ from django.utils.translation import gettext as say
 
 from commerce_ai import registry
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.learning.live import live
 from commerce_ai.shop.facts import shop_facts
 from plugins.fraud import entities, features, models, policy, queries, reasons, rules, seen
-from plugins.fraud.answers import Answer, Reason, Request
+from plugins.fraud.answers import Answer, Request
 from plugins.fraud.forms import SLOT
 from plugins.fraud.trees import TreesParams
 
@@ -89,10 +90,12 @@ def forget(shop_id: int, external_id: str) -> None:
     for payment, device, card, ip in queries.payments_of(shop_id, external_id):
         customers.add(entities.customer(None, card))
         terminals.add(entities.terminal(device, card, ip))
-        payments.add(entities.number(shop_id, f"payment {payment}"))
-    who = [{number for each in names if (number := entities.number(shop_id, each)) is not None}
-           for names in (customers, terminals)]  # fmt: skip
-    seen.forget(shop_id, *who, payments)
+        payments.add(f"payment {payment}")
+    numbers = [
+        {found for each in names if (found := entities.number(shop_id, each)) is not None}
+        for names in (customers, terminals, payments)
+    ]
+    seen.forget(shop_id, customers=numbers[0], terminals=numbers[1], payments=numbers[2])
 
 
 def costs_of(settings: Any) -> policy.Costs:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 import msgspec
 
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why, as a code for programs and words for people."""
-
-    code: str
-    text: str
-    params: dict[str, Any] = {}
+from commerce_ai.decisions.reasons import Reason
 
 
 class Day(msgspec.Struct, frozen=True):

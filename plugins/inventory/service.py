@@ -15,11 +15,12 @@ from django.utils.translation import gettext as say
 from commerce_ai import registry
 from commerce_ai.decisions import payload, proposals
 from commerce_ai.decisions.proposals import AlreadyDecided
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, new_decision_id, record
 from commerce_ai.learning.live import live
 from commerce_ai.shop.models import DemandForecast, Product, Shop
 from plugins.inventory import queries
-from plugins.inventory.answers import Approved, Day, Forecast, ProposalAnswer, Reason
+from plugins.inventory.answers import Approved, Day, Forecast, ProposalAnswer
 from plugins.inventory.forms import SLOT
 from plugins.inventory.models import ReorderProposal
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from commerce_ai.decisions.reasons import Reason
+
 MOST_PRODUCTS = 200
 MOST_IDS = 500
 
@@ -15,12 +17,6 @@ Ids = Annotated[list[int], msgspec.Meta(min_length=1, max_length=MOST_IDS)]
 
 class PricesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     product_id: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_PRODUCTS)]
-
-
-class Reason(msgspec.Struct, frozen=True):
-    code: str
-    message: str
-    params: dict[str, Any] = {}
 
 
 class Price(msgspec.Struct, frozen=True):

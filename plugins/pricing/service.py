@@ -19,6 +19,7 @@ from django.utils.translation import gettext as say
 from commerce_ai import registry
 from commerce_ai.decisions import payload
 from commerce_ai.decisions.proposals import Outcome, State, chosen, decide
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, Recorded, record
 from commerce_ai.learning.live import live
 from commerce_ai.shop.catalogue import catalogue_of
@@ -30,7 +31,6 @@ from plugins.pricing.answers import (
     Figure,
     Price,
     PricesAnswer,
-    Reason,
     SimulateAnswer,
     Simulated,
     Wanted,

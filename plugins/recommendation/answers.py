@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from commerce_ai.decisions.reasons import Reason
 from plugins.recommendation.assortment import EVERYTHING, Filters
 
 
@@ -19,14 +20,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     exclude_purchased: bool | None = None
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why a product is shown: `code` for programs, `text` for people, `params` what the text names."""
-
-    code: str
-    text: str
-    params: dict[str, str] = {}
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as say
 from commerce_ai import registry
 from commerce_ai.decisions import payload
 from commerce_ai.decisions.experiments.assignment import Assigned, assign
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ingest import visitors
 from commerce_ai.learning.live import live
@@ -25,7 +26,7 @@ from commerce_ai.shop import consent
 from commerce_ai.shop.catalogue import catalogue_of
 from commerce_ai.shop.kept import customer_ids
 from plugins.recommendation import queries
-from plugins.recommendation.answers import Answer, Item, Reason, Request
+from plugins.recommendation.answers import Answer, Item, Request
 from plugins.recommendation.assortment import Assortment
 from plugins.recommendation.forms import AUTO, ONLY_BESTSELLERS, SLOT
 from plugins.recommendation.sources import BESTSELLERS, NEWEST, POPULARITY, Pick, Visit, Wish, fill, fill_similar

@@ -6,13 +6,7 @@ from datetime import date, datetime
 
 import msgspec
 
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why a text was judged so: `code` for programs, `text` for people, `params` what the text names."""
-
-    code: str
-    text: str
-    params: dict[str, str | float] = {}
+from commerce_ai.decisions.reasons import Reason
 
 
 class Judged(msgspec.Struct, frozen=True):

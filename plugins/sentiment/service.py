@@ -17,11 +17,12 @@ from django.utils.translation import gettext as say
 
 from commerce_ai import registry
 from commerce_ai.decisions.payload import Payload
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.learning.live import live
 from commerce_ai.shop.models import Label
 from plugins.sentiment import queries
-from plugins.sentiment.answers import Answer, Corrected, Judged, Reason
+from plugins.sentiment.answers import Answer, Corrected, Judged
 from plugins.sentiment.classifier import SentimentModel, Texts
 from plugins.sentiment.features import scripts_of
 from plugins.sentiment.forms import SLOT

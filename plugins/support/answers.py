@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from commerce_ai.decisions.reasons import Reason
+
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a customer. `message_id` makes sending it again harmless."""
@@ -12,14 +14,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str = ""
     message_id: str = ""
     language: str = ""
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """Why it was answered so: `code` for programs, `text` for people, `params` what the text names."""
-
-    code: str
-    text: str
-    params: dict[str, str] = {}
 
 
 class Citation(msgspec.Struct, frozen=True):

@@ -18,12 +18,13 @@ from django.utils.translation import gettext as say
 
 from commerce_ai import registry
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, new_decision_id, record
 from commerce_ai.ids import uuid7
 from commerce_ai.learning.live import live
 from commerce_ai.shop.models import Conversation, Customer, Shop
 from plugins.support import conversations, features, library, phrasing, queries
-from plugins.support.answers import Answer, Citation, Question, Reason
+from plugins.support.answers import Answer, Citation, Question
 from plugins.support.forms import SLOT
 
 logger = logging.getLogger(__name__)
