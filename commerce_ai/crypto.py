@@ -126,7 +126,8 @@ def rotate(
     database = router.db_for_write(model)
     connection = connections[database]
     quote = connection.ops.quote_name
-    table, pk, names = quote(model._meta.db_table), quote(key.column), [quote(field.column) for field in fields]
+    pk_column = str(key.column)
+    table, pk, names = quote(model._meta.db_table), quote(pk_column), [quote(field.column) for field in fields]
     stale = " OR ".join(f"(length({name}) > 0 AND substring({name} FROM 1 FOR %s) <> %s)" for name in names)
     read = (
         f"SELECT {pk}, {', '.join(names)} FROM {table} WHERE ({stale}) AND (%s OR {pk} > %s)"  # noqa: S608
@@ -147,7 +148,8 @@ def rotate(
         current = current_key_id()
         head = _head(current)
         with transaction.atomic(using=database), connection.cursor() as cursor:
-            cursor.execute(read, [*[len(head), head] * len(names), last is None, last, batch])
+            values: list[Any] = [*[len(head), head] * len(names), last is None, last, batch]
+            cursor.execute(read, values)
             page = cursor.fetchall()
             fresh = [
                 (row[0], *(_fresh(value, field, current) for field, value in zip(fields, row[1:], strict=True)))

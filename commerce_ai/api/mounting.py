@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.urls import URLPattern, URLResolver, include, path
 from django.urls.resolvers import RoutePattern
@@ -24,8 +25,8 @@ def _guarded(patterns: Iterable[URLPattern | URLResolver], slug: str) -> Iterato
             yield path(str(each.pattern), include(list(_guarded(each.url_patterns, slug))))
             continue
         # A function that passes on to a view of the core's is not the view itself.
-        view = getattr(each.callback, "view_class", None)
-        if view is not None and issubclass(view, ShopView):
-            started = view.as_view(**each.callback.view_initkwargs, plugin=slug)
+        callback: Any = each.callback
+        if issubclass(getattr(callback, "view_class", object), ShopView):
+            started = callback.view_class.as_view(**callback.view_initkwargs, plugin=slug)
             each = URLPattern(each.pattern, started, each.default_args, each.name)
         yield each

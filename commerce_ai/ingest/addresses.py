@@ -6,6 +6,7 @@ Events never have one: the tracking door skips `context.ip` unseen and cuts addr
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 from django.apps import apps
 from django.db import connection, models
@@ -53,13 +54,13 @@ def _truncate(shop_id: int) -> int:
     changed = 0
     for model in apps.get_models():
         columns = [each for each in model._meta.concrete_fields if isinstance(each, models.GenericIPAddressField)]
-        shop = next(
+        shop: Any = next(
             (each for each in model._meta.concrete_fields if each.remote_field and each.related_model is Shop), None
         )
-        for column in columns if shop is not None and model._meta.managed else ():
+        for column in columns if shop is not None and model._meta.managed and model._meta.pk is not None else ():
             ip = _quote(column.column)
             statement = _TRUNCATE.format(
-                table=_quote(model._meta.db_table), key=_quote(model._meta.pk and model._meta.pk.column), ip=ip,
+                table=_quote(model._meta.db_table), key=_quote(model._meta.pk.column), ip=ip,
                 shop=_quote(shop.column), short=_SHORT.format(ip=ip, v4=IPV4_BITS, v6=IPV6_BITS),
             )  # fmt: skip
             rows = _AT_ONCE

@@ -39,7 +39,7 @@ def _let_everything_through() -> None:
         return value
 
     keep_in_clear()
-    personal.encode_properties = personal.encode_traits = encode
+    personal.encode_properties = personal.encode_traits = encode  # type: ignore[assignment]
     personal.clean_text = personal.clean = personal.clean_known = keep  # type: ignore[assignment]
     personal.may_have_shape = lambda raw: False
     if os.environ["BENCH_MODE"] == "bare":

@@ -179,8 +179,8 @@ def _forget(shop: Shop, person: Person, held: dict[Model, set[Any]], batches: li
         else:
             labels = Label.objects.of(shop).filter(subject_type=model._meta.model_name, subject_id__in=keys)
             if model in _JUDGED:
-                rows = model._base_manager.filter(pk__in=keys)
-                tombstones.note_emptied(shop.pk, model, rows.values_list("external_id", flat=True))
+                emptied = model._base_manager.filter(pk__in=keys)
+                tombstones.note_emptied(shop.pk, model, emptied.values_list("external_id", flat=True))
             counts["shop_label"] += labels.update(text="", details={}) if model in _JUDGED else 0
             counts[model._meta.db_table] += model._base_manager.filter(pk__in=keys).update(**_blanks(model))
     for found in Customer.objects.of(shop).filter(pk=person.customer_id):

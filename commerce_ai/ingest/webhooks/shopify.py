@@ -75,7 +75,7 @@ def _customer(body: Json) -> Said:
 def _customer_row(body: Json) -> Json:
     address = _dict(body.get("default_address"))
     name = _name(body) or _name(address)
-    row = {
+    row: Json = {
         "external_id": _needed_id(body, "id"), "email": _text(body.get("email"), 320),
         "phone": _text(body.get("phone") or address.get("phone"), 64), "name": name, "address": _address(address),
         "country": _country(address),
