@@ -62,7 +62,7 @@ def _compare(bench: Bench, mix: str) -> None:
     rates: dict[str, list[float]] = {name: [] for name in MODES}
     spent: dict[str, list[tuple[float, ...]]] = {name: [] for name in MODES}
     with ingest._house() as house, _without_privacy(house, "off") as off, _without_privacy(house, "bare") as bare:
-        webs = {"on": _Web(house.port, house.web.pid), "off": off, "bare": bare}
+        webs = {"on": _Web(house.port, house.web.pid if house.web else 0), "off": off, "bare": bare}
         server = _server(house)
         for turn in range(WARM_UPS + ROUNDS * bench.seeds):
             for name in MODES[turn % 3 :] + MODES[: turn % 3]:
@@ -77,7 +77,7 @@ def _compare(bench: Bench, mix: str) -> None:
                     spent[name].append(parts)
                     bench.row(f"{mix}, {name}", {"events/s": rate, **dict(zip(_PARTS, parts, strict=True))}, turn=turn)
     whole = {name: statistics.median(sum(parts) for parts in spent[name]) for name in MODES}
-    web = {name: statistics.median(parts[0] for parts in spent[name]) for name in MODES}
+    alone = {name: statistics.median(parts[0] for parts in spent[name]) for name in MODES}
     door = {name: statistics.median(sum(parts[:2]) for parts in spent[name]) for name in MODES}
     for name in MODES:
         medians = {part: statistics.median(each[at] for each in spent[name]) for at, part in enumerate(_PARTS)}
@@ -85,7 +85,7 @@ def _compare(bench: Bench, mix: str) -> None:
         bench.row(f"{mix}, {name}, median", {"events/s": events, **medians, "whole path µs/event": whole[name]})
     figures = {
         "whole path": whole["on"] / whole["off"] - 1, "web and Postgres": door["on"] / door["off"] - 1,
-        "web alone": web["on"] / web["off"] - 1, "web alone over bare": web["on"] / web["bare"] - 1,
+        "web alone": alone["on"] / alone["off"] - 1, "web alone over bare": alone["on"] / alone["bare"] - 1,
         "web and Postgres over bare": door["on"] / door["bare"] - 1,
         "wall time": statistics.median(rates["off"]) / statistics.median(rates["on"]) - 1, "at most": MOST_COST,
     }  # fmt: skip
