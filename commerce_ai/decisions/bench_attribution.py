@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 # ruff: noqa: S608, E501  (statements of our own)
-
 import resource
 import time
 from datetime import UTC, datetime, timedelta
