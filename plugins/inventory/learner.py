@@ -14,8 +14,9 @@ from msgspec import Meta
 
 from commerce_ai.learning import splits
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.params import ParamError
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
-from plugins.inventory import classes, conformal, features, fitting, scorer
+from plugins.inventory import boosted, classes, conformal, features, fitting, pool, scorer
 from plugins.inventory.scorer import Array, DemandScorer
 
 _PRICE = Column("float", "that day's price", "the shop's currency", required=False, nullable=True, at_least=0)
@@ -126,6 +127,7 @@ class DemandLearner(Learner):
 
     def fit(self, frames: Frames, params: DemandParams, report: Any, validation: Frames | None = None) -> Fitted:
         """Choices are made by rolling origin on the last days, validation among them, which is then learned from."""
+        _check_methods(params)
         sales = frames["sales"]
         if validation is not None:
             sales = pl.concat([sales, validation["sales"]], how="diagonal")
@@ -162,12 +164,21 @@ class DemandLearner(Learner):
 
         tasks.publish(version.shop, scorer, version.pk)
 
-    def explain(self, scorer: DemandScorer) -> pl.DataFrame:
-        """What the global model goes by, by its gain."""
+    def explain(self, scorer: DemandScorer) -> pl.DataFrame | None:
+        """What the global model goes by, by its gain; None where no class of demand chose it."""
         weights = scorer.about["weights"]
+        if not weights:
+            return None
         return pl.DataFrame({"feature": list(weights), "weight": list(weights.values())}).sort(
             "weight", descending=True
         )
+
+
+def _check_methods(params: DemandParams) -> None:
+    known = (*pool.NAMES, pool.ETS, boosted.NAME)
+    for kind, name in params.methods.items():
+        if name is not None and not set(name.split("+")) <= set(known):
+            raise ParamError(kind, f"{kind}={name!r}: it must be one of {', '.join(known)}, or several joined by +")
 
 
 def _answer(scorer: DemandScorer) -> pl.DataFrame:

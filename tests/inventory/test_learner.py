@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import polars as pl
 import pytest
 
 from commerce_ai.learning.learner import NotEnoughData, Silent
+from commerce_ai.learning.params import ParamError
 from commerce_ai.learning.schema import FrameError
+from plugins.inventory.classes import CLASSES
 from plugins.inventory.learner import QUANTILES, DemandLearner, DemandParams
 from tests.inventory.conftest import QUICK
 from tests.inventory.frames import sales
@@ -132,3 +135,16 @@ def test_prices_make_the_global_model_a_forecast(tmp_path):
     frames = checked(rows) | {"plans": LEARNER.inputs["plans"].check(plans, "plans")}
     means = LEARNER.fit(frames, params, Silent()).arrays["means"].mean(axis=0)
     assert means[2:].mean() > 1.8 * means[:2].mean()
+
+
+def test_a_method_that_there_is_not_is_named(split):
+    for name in ("nope", "ses+nope"):
+        with pytest.raises(ParamError, match=r"smooth='.*nope': it must be one of .*tsb"):
+            LEARNER.fit(split.train, DemandParams(smooth=name), Silent())
+
+
+def test_without_a_global_model_there_is_nothing_to_explain(split):
+    alone = LEARNER.fit(
+        split.train, DemandParams(rounds=0, origins=1, horizon=7, **dict.fromkeys(CLASSES, "ma28")), Silent()
+    )
+    assert LEARNER.explain(SimpleNamespace(about=alone.about)) is None
