@@ -127,7 +127,7 @@ def rotate(
     connection = connections[database]
     quote = connection.ops.quote_name
     pk_column = str(key.column)
-    table, pk, names = quote(model._meta.db_table), quote(pk_column), [quote(field.column) for field in fields]
+    table, pk, names = quote(model._meta.db_table), quote(pk_column), [quote(str(field.column)) for field in fields]
     stale = " OR ".join(f"(length({name}) > 0 AND substring({name} FROM 1 FOR %s) <> %s)" for name in names)
     read = (
         f"SELECT {pk}, {', '.join(names)} FROM {table} WHERE ({stale}) AND (%s OR {pk} > %s)"  # noqa: S608
