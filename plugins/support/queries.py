@@ -36,7 +36,7 @@ def learning_frames(shop: Shop, window: Window) -> Frames:
     params = {"shop": shop.pk, "task": TASK, "start": window.start, "end": window.end}
     rows = frames.read(_LABELLED, params, {"text": pl.String(), "intent": pl.String()})
     if not rows.height:
-        raise NotEnoughData(say("needs 50 messages labelled with an intent, in the inbox or by loaded labels; there are 0"))
+        raise NotEnoughData(say("needs 50 messages labelled with an intent (in the inbox or loaded); there are 0"))
     return {"texts": rows}
 
 
