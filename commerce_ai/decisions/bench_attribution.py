@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # ruff: noqa: S608, E501  (statements of our own)
+import os
 import resource
 import time
 from datetime import UTC, datetime, timedelta
@@ -38,11 +39,11 @@ def measure(sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
         _arrive(asked, "n")
         _execute([_ORDERS, "ANALYZE shop_order", _LINES, "ANALYZE"], asked)
         say(f"{events:,} events, marks", {"marks": marks.waiting(shop.pk)})
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), _cpu_s()
         attribution.run(shop)
-        spent = time.perf_counter() - started
+        spent, busy = time.perf_counter() - started, _cpu_s() - busy
         in_order = _result(shop)
-        say(f"{events:,} events, in order", {**_rows(shop), "peak MB": _peak_mb()}, spent)
+        say(f"{events:,} events, in order", {**_rows(shop), "peak MB": _peak_mb(), "CPU s": busy}, spent)
         _execute(_EMPTY, asked)
         spent = 0.0
         for part in range(ARRIVALS):
@@ -97,6 +98,12 @@ def _rows(shop: Shop) -> dict[str, float]:
             {"shop": shop.pk},
         )
         return dict(zip(("outcomes", "credits", "revenue", "of all orders"), cursor.fetchone(), strict=True))
+
+
+def _cpu_s() -> float:
+    """Processor seconds of the server process so far: on a machine that does other things, what a quiet one takes."""
+    ticks = Path(f"/proc/{connection.connection.info.backend_pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_mb() -> float:
