@@ -29,6 +29,7 @@ _NAMES = re.compile(
     r"(^|_)(e?mail|phone|name|address|street|ip|author|reason|device_id|fingerprint|tracking_number|url)($|_)"
 )
 _NO_NAMES = frozenset({"ip_country"})
+_NOT_OF_PEOPLE = frozenset({"shop.Event.name"})  # what was done (Product Viewed), declared for the pages it may name
 
 
 @cache
@@ -36,7 +37,9 @@ def identifiers(model: type[models.Model]) -> frozenset[str]:
     """The columns of a model that analysts see masked; of JSON what is harmless stays."""
     declared = getattr(model, "personal", {})
     return frozenset(
-        each.name for each in model._meta.concrete_fields if each.name in declared and _identifies(each)
+        each.name
+        for each in model._meta.concrete_fields
+        if each.name in declared and str(each) not in _NOT_OF_PEOPLE and _identifies(each)
     )  # fmt: skip
 
 

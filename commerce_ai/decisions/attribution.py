@@ -127,7 +127,7 @@ _OF_BUSY = f"""
     )
     INSERT INTO decisions_stale (shop_id, order_id)
     SELECT DISTINCT %(shop)s::bigint, c.order_id FROM theirs JOIN decisions_credit c USING (decision_id)
-"""
+"""  # noqa: S608  (made of constants only)
 _WHO = """
     INSERT INTO who (anonymous_id, customer_id, first, last)
     SELECT anonymous_id, customer_id, min(at), max(at) + %(reach)s FROM heard_touch

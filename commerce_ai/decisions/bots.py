@@ -23,7 +23,7 @@ def find_busy(cursor: Any, shop_id: int, rules: Rules, touches: str) -> None:
     cursor.execute("DROP TABLE IF EXISTS busy; CREATE TEMP TABLE busy (anonymous_id text, day date) ON COMMIT DROP")
     low = FLOOR.format("(date_trunc('day', v.first, 'UTC') - interval '1 day')")
     theirs = (
-        "SELECT 1 FROM shop_event e WHERE e.shop_id = %(shop)s AND e.anonymous_id = v.anonymous_id"
+        "SELECT 1 FROM shop_event e WHERE e.shop_id = %(shop)s AND e.anonymous_id = v.anonymous_id"  # noqa: S608
         f" AND e.id >= {low} AND e.decision_id IS NOT NULL"
     )
     cursor.execute(

@@ -121,8 +121,9 @@ def _read(given: Mapping[str, Any]) -> Rules:
     for field in dataclasses.fields(Rules):
         if field.name in given:
             value = given[field.name]
+            change: dict[str, Any] = {field.name: tuple(value) if isinstance(value, list) else value}
             try:
-                rules = dataclasses.replace(rules, **{field.name: tuple(value) if isinstance(value, list) else value})
+                rules = dataclasses.replace(rules, **change)
             except (BadRule, TypeError):
                 continue
     return rules

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from commerce_ai import registry
 from commerce_ai.api.customer_token import verify
 from commerce_ai.api.errors import _CODES
+from commerce_ai.shop.models import Shop
+from commerce_ai.shop.revision import refresher
 from tests.api.conftest import Call
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "integrating.md").read_text()
@@ -46,8 +49,11 @@ def test_the_code_of_other_languages_signs_a_token(language: str, command: list[
     assert verify(["ct_secret"], done.stdout).customer_id == "Kunde ü/1"
 
 
-def test_the_example_bodies_are_taken(call: Call, secret_key: str, publishable_key: str) -> None:
-    products, events = (json.loads(found) for found in re.findall(r"-d '(\{.*?\})'", GUIDE, re.DOTALL))
+def test_the_example_bodies_are_taken(call: Call, shop: Shop, secret_key: str, publishable_key: str) -> None:
+    products, events, payment = (json.loads(found) for found in re.findall(r"-d '(\{.*?\})'", GUIDE, re.DOTALL))
+    registry.switch(shop, "fraud", True)
+    refresher.poll()
+    assert call("POST", "/api/v1/fraud/score", secret_key, payment).json()["action"] == "allow"
     assert call("POST", "/api/v1/products/bulk", secret_key, products).json()["created"] == 1
     assert call("POST", "/v1/batch", publishable_key, events).json()["stored"] == 1
 
