@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 Number = Any  # a float, or an array of them
 
@@ -101,6 +100,8 @@ def newcombe(control: Sample, treated: Sample, alpha: float = ALPHA) -> Interval
 
 def welch(control: Sample, treated: Sample, alpha: float = ALPHA) -> Interval:
     """Difference of two means with unequal variances; degrees of freedom by Welch and Satterthwaite."""
+    from scipy import special  # the web process starts without scipy
+
     a, b = control.variance / control.n, treated.variance / treated.n
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (a + b) ** 2 / (a**2 / (control.n - 1) + b**2 / (treated.n - 1))
@@ -112,11 +113,15 @@ def welch(control: Sample, treated: Sample, alpha: float = ALPHA) -> Interval:
 
 def lift(control: Sample, treated: Sample, alpha: float = ALPHA) -> Interval:
     """Relative difference, 0.22 for +22 %: normal on the logarithm of the ratio (Katz 1978; delta method)."""
+    from scipy import special  # the web process starts without scipy
+
     return _lift(control, treated, special.ndtri(1 - alpha / 2))
 
 
 def p_value(control: Sample, treated: Sample) -> Number:
     """Two-sided, of no difference, by the normal approximation without pooling."""
+    from scipy import special  # the web process starts without scipy
+
     error = np.sqrt(_variance(control, treated))
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.abs(treated.mean - control.mean) / error
@@ -160,6 +165,8 @@ def mismatch(counts: Any, weights: Sequence[float]) -> Number:
 
     Below `MISMATCH_ALPHA` something loses or doubles units of one arm, and no figure of the experiment counts.
     """
+    from scipy import special  # the web process starts without scipy
+
     counts, shares = np.asarray(counts, dtype=float), np.asarray(weights, dtype=float)
     expected = counts.sum(-1, keepdims=True) * shares / shares.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -177,6 +184,8 @@ def needed(
 ) -> float:
     """Units in both arms until a relative `change` of `mean` is seen at a fixed horizon, as Fleiss et al. 2003, eq.
     4.14 without continuity correction. For a proportion give mean * (1 - mean) as `variance`; `shares` of the arms."""
+    from scipy import special  # the web process starts without scipy
+
     return _needed(special.ndtri(1 - alpha / 2) + special.ndtri(power), mean, variance, change, shares)
 
 
@@ -189,6 +198,8 @@ def needed_always_valid(
     shares: tuple[float, float] = (0.5, 0.5),
 ) -> float:
     """The same for the sequential interval planned for that very number: what the safety of peeking costs."""
+    from scipy import special  # the web process starts without scipy
+
     # At its own plan the stretch does not depend on n.
     return _needed(float(_stretch(1.0, 1.0, alpha)) + special.ndtri(power), mean, variance, change, shares)
 
@@ -219,6 +230,8 @@ _UNKNOWN = (np.nan, -1.0, np.inf)
 
 
 def _wilson(sample: Sample, alpha: float) -> Interval:
+    from scipy import special  # the web process starts without scipy
+
     z = special.ndtri(1 - alpha / 2)
     centre = (sample.mean + z**2 / (2 * sample.n)) / (1 + z**2 / sample.n)
     spread = np.sqrt(sample.mean * (1 - sample.mean) / sample.n + z**2 / (4 * sample.n**2))
