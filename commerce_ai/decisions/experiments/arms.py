@@ -17,11 +17,13 @@ MOST_ARMS = 8
 
 
 class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`config` overlays the plugin's settings for whoever is in the arm; the first arm is the control."""
+    """`config` overlays the plugin's settings for whoever is in the arm; the first arm is the control. With `version`
+    that version of a learner answers in the place of the live one (`canary.py`)."""
 
     name: str
     weight: float = 1.0
     config: dict[str, Any] = {}
+    version: int | None = None
 
 
 class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,13 +22,14 @@ from commerce_ai.shop.revision import Warm
 
 
 class Assigned(msgspec.Struct, frozen=True):
-    """What goes into the decision's row; `config` overlays the plugin's settings. In the holdout nothing learned may
-    answer."""
+    """What goes into the decision's row; `config` overlays the plugin's settings, and `version` is the one that answers
+    as if it were live. In the holdout nothing learned may answer."""
 
     experiment_id: int
     arm: str
     config: dict[str, Any] = {}
     holdout: bool = False
+    version: int | None = None
 
 
 def assign(shop_id: int, plugin: str, placement: str, subject: Any) -> Assigned | None:
@@ -45,7 +46,7 @@ def assign(shop_id: int, plugin: str, placement: str, subject: Any) -> Assigned 
             continue
         arm = pick(each.arms, position(each.salt, token))
         if not each.holdout:
-            return Assigned(each.pk, arm.name, arm.config)
+            return Assigned(each.pk, arm.name, arm.config, version=arm.version)
         if arm.name == HOLDOUT:
             return Assigned(each.pk, HOLDOUT, holdout=True)
     return None
