@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from commerce_ai import __version__
+from commerce_ai.encoders.exporting import NoEncoder
 from commerce_ai.learning import bootstrap
 from commerce_ai.learning.files import Source, fingerprint, read_frames, write_frame
 from commerce_ai.learning.folders import FolderError, fresh, move_in, working
@@ -272,7 +273,7 @@ def _plainly() -> Iterator[None]:
     """What the person who asked can put right, as one `LabError`."""
     try:
         yield
-    except (FrameError, ParamError, FolderError, NotEnoughData) as error:
+    except (FrameError, ParamError, FolderError, NotEnoughData, NoEncoder) as error:
         raise LabError(str(error)) from None
     except OSError as error:
         raise LabError(f"{error.filename or 'file'}: {error.strerror or error}") from None

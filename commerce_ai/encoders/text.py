@@ -1,7 +1,7 @@
 """Texts as vectors: a sentence encoder served by onnxruntime and `tokenizers`, never torch or transformers.
 
-`export` (trainer, lab) writes an encoder's three files, `load` answers from them. Two plugins whose artifacts hold
-the same encoder share one session in a process: a session is known by what its file contains, not by where it lies.
+`exporting.export` (trainer, lab) writes an encoder's three files, `load` answers from them. Two plugins whose artifacts
+hold the same encoder share one session in a process: a session is known by what its file contains, not by its place.
 """
 
 from __future__ import annotations
@@ -24,24 +24,6 @@ MODEL, TOKENIZER, ABOUT = "encoder.onnx", "tokenizer.json", "encoder.json"
 FILES = (MODEL, TOKENIZER, ABOUT)
 UNKNOWN = ("[UNK]", "<unk>")
 REMEMBERED = 60_000  # texts whose vectors one encoder keeps where it is told to: 92 MB at 384 numbers
-
-
-def export(folder: Path, source: str | Path | None = None) -> None:
-    """Write `encoder.onnx` (int8), `tokenizer.json` and `encoder.json` of an encoder into `folder`.
-
-    `source` is a sentence-transformers name or folder, by default the setting `TEXT_ENCODER`. Needs torch and
-    transformers, and seconds; the result is kept, so that the next export of the same source is a copy.
-    """
-    from commerce_ai.encoders import exporting
-
-    exporting.export(folder, source)
-
-
-def learning_encoder(source: str | Path | None = None) -> TextEncoder:
-    """The encoder that `export` writes, loaded: what a fit encodes with is what will answer, int8 and all."""
-    from commerce_ai.encoders import exporting
-
-    return load(exporting.exported(source))
 
 
 def load(folder: Path) -> TextEncoder:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from commerce_ai.encoders import text as encoders
+from commerce_ai.encoders import exporting
 from commerce_ai.learning import splits
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
 from commerce_ai.learning.schema import Column, FrameSchema
@@ -74,10 +74,10 @@ class SentimentLearner(Learner):
         if len(set(known.labels)) < 2:
             raise NotEnoughData(f"{len(known.texts)} texts have {len(set(known.labels))} label; 2 are needed")
         later = texts_of(validation["texts"]) if validation is not None else None
-        return classifier.fit(known, params, report, encoders.learning_encoder, later)
+        return classifier.fit(known, params, report, exporting.learning_encoder, later)
 
     def save(self, fitted: SentimentModel, folder: Path) -> None:
-        fitted.save(folder, encoders.export)
+        fitted.save(folder, exporting.export)
 
     def load(self, folder: Path) -> SentimentModel:
         return classifier.load(folder)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from msgspec import Meta
 
+from commerce_ai.encoders import exporting
 from commerce_ai.encoders import text as encoders
 from commerce_ai.learning import metrics, splits
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
@@ -100,7 +101,7 @@ class IntentLearner(Learner):
         return split
 
     def fit(self, frames: Frames, params: Any, report: Any, validation: Frames | None = None) -> Fitted:
-        encoder = encoders.learning_encoder(params.encoder or None)
+        encoder = exporting.learning_encoder(params.encoder or None)
         rows = enough(frames["texts"], least=0)
         report(stage="encoding", progress=0.0)
         vectors = encode(encoder, rows["text"], report)
@@ -118,7 +119,7 @@ class IntentLearner(Learner):
         return Fitted(intents.fit(vectors, names, c=params.c, seed=params.seed), params)
 
     def save(self, fitted: Fitted, folder: Path) -> None:
-        encoders.export(folder, fitted.params.encoder or None)
+        exporting.export(folder, fitted.params.encoder or None)
         fitted.intents.save(folder)
         (folder / "params.json").write_text(json.dumps(asdict(fitted.params)))
 

@@ -63,8 +63,8 @@ def test_what_is_remembered_is_what_was_encoded(encoder: TextEncoder) -> None:
 
 
 def test_copies_in_two_artifacts_share_one_session(exported_encoder: Path, tmp_path: Path) -> None:
-    text.export(tmp_path / "one")
-    text.export(tmp_path / "two")
+    exporting.export(tmp_path / "one")
+    exporting.export(tmp_path / "two")
     assert text.load(tmp_path / "one") is text.load(tmp_path / "two") is text.load(exported_encoder)
     # Another limit is another encoder, however equal the graph is.
     about = json.loads((tmp_path / "two" / "encoder.json").read_text())
@@ -75,7 +75,7 @@ def test_copies_in_two_artifacts_share_one_session(exported_encoder: Path, tmp_p
 def test_an_artifact_is_three_files_and_needs_neither_torch_nor_transformers(
     exported_encoder: Path, tmp_path: Path
 ) -> None:
-    text.export(tmp_path)
+    exporting.export(tmp_path)
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(FILES)
     program = f"""
 import sys
@@ -92,7 +92,7 @@ def test_a_source_that_is_no_encoder_is_named(settings, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path / "var"
     (tmp_path / "nothing").mkdir()
     with pytest.raises(exporting.NoEncoder, match="nothing"):
-        text.export(tmp_path / "out", tmp_path / "nothing")
+        exporting.export(tmp_path / "out", tmp_path / "nothing")
     assert not list((tmp_path / "var" / "encoders").iterdir())  # nothing half made is left
 
 

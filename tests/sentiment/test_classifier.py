@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -136,3 +137,12 @@ def test_the_lab_fits_and_predicts_from_files(tmp_path: Path) -> None:
     assert answer["label"].to_list() == ["negative"] and answer["n"].to_list() == [7]
     with pytest.raises(lab.LabError, match="label"):
         lab.fit("sentiment.classifier", {"texts": pl.DataFrame({"text": ["a"]})}, artifact=tmp_path / "bad")
+
+
+def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path, settings: Any) -> None:
+    settings.TEXT_ENCODER = "/nonexistent"
+    with pytest.raises(lab.LabError, match="'/nonexistent' can't be loaded: there is no such folder"):
+        lab.fit(
+            "sentiment.classifier", {"texts": words.frame(150)}, artifact=tmp_path / "out",
+            params={"method": "vectors"},
+        )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from django.core.management import CommandError, call_command
 
 from commerce_ai.lab import LabError, fit, predict
 from commerce_ai.learning.learner import NotEnoughData, Silent
@@ -52,6 +53,24 @@ def test_what_nobody_asks_a_shop_is_odder_than_what_they_do(folder: Path) -> Non
 def test_a_missing_column_is_named(folder: Path) -> None:
     with pytest.raises(LabError, match="'text'"):
         predict(folder, {"texts": pl.DataFrame({"words": ["hello"]})})
+
+
+def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    questions().write_csv(tmp_path / "texts.csv")
+    with pytest.raises(CommandError) as said:
+        call_command(
+            "lab", "fit", "support.intent", "--input", f"texts={tmp_path}/texts.csv", "--artifact",
+            str(tmp_path / "out"), "--set", "encoder=/nonexistent",
+        )  # fmt: skip
+    assert said.value.returncode == 2
+    assert str(said.value) == "the text encoder '/nonexistent' can't be loaded: there is no such folder"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LabError, match="empty' can't be loaded") as wrong:
+        fit(
+            "support.intent", {"texts": questions()}, artifact=tmp_path / "out",
+            params={"encoder": str(tmp_path / "empty")},
+        )  # fmt: skip
+    assert "\n" not in str(wrong.value)
 
 
 def test_too_few_texts_say_what_is_missing() -> None:
