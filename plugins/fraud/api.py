@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -133,10 +134,11 @@ def score(request: HttpRequest, caller: Caller, query: None, body: PaymentBody) 
             order_id=body.order_id,
             customer_id=body.customer_id,
             device_id=body.device_id,
-            ip=body.ip,
+            ip=_address(body.ip),
             card_fingerprint=body.card_fingerprint,
             countries=frozenset(each for each in named if each),
         ),
+        caller.subject(customer_id=body.customer_id),
     )
 
 
@@ -219,7 +221,7 @@ def _shown(case: models.Case) -> CaseAnswer:
         order_id=case.order_external_id,
         action=case.action,
         state=case.state,
-        score=case.score,
+        score=None if case.score is None else round(case.score, 6),
         amount=money_text(case.amount, case.currency),
         currency=case.currency,
         expected_loss=round(case.expected_loss, 4),
@@ -230,6 +232,14 @@ def _shown(case: models.Case) -> CaseAnswer:
         decided_at=case.decided_at,
         decided_by_person=case.decided_by_id is not None,
     )
+
+
+def _address(given: str | None) -> str | None:
+    """The address on the net as stored payments have it, so that both are one device."""
+    try:
+        return str(ipaddress.ip_address(given.strip())) if given is not None else None
+    except ValueError:
+        raise invalid_field("ip", _("It is not an IP address, such as 203.0.113.9 or 2001:db8::9.")) from None
 
 
 def _about_now(at: datetime) -> bool:

@@ -15,12 +15,14 @@ import numpy as np
 from django.db import DatabaseError
 from django.utils.translation import gettext as say
 
-from commerce_ai import registry
+from commerce_ai.api.callers import Subject
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.experiments.drawing import draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.learning.live import live
 from commerce_ai.shop.facts import shop_facts
+from commerce_ai.shop.kept import customer_ids
 from plugins.fraud import entities, features, models, policy, queries, reasons, rules, seen
 from plugins.fraud.answers import Answer, Request
 from plugins.fraud.forms import SLOT
@@ -28,15 +30,20 @@ from plugins.fraud.trees import TreesParams
 
 logger = logging.getLogger(__name__)
 PLUGIN = "fraud"
+NOBODY = Subject()
 # A broken rule is no probability; for the costs, one passes for a suspicion and two for a conviction.
 RULE_ODDS = (0.001, 0.3, 0.9)
 
 
-def score(shop_id: int, request: Request) -> Answer:
-    """Allow, review or block; the decision is kept, and so is the payment for those that come after it."""
+def score(shop_id: int, request: Request, subject: Subject = NOBODY) -> Answer:
+    """Allow, review or block; the decision is kept, and so is the payment for those that come after it.
+
+    `subject` is whose payment it is, for experiments: only a customer is somebody here.
+    """
     started = time.perf_counter()
-    settings = registry.settings_for(shop_id, PLUGIN)
-    versions = () if settings.rules_only else live(shop_id, SLOT)
+    drawn = draw(shop_id, PLUGIN, "", subject)
+    settings, person = drawn.settings, subject.customer_external_id
+    versions = () if settings.rules_only or drawn.held_out else live(shop_id, SLOT)
     version = versions[0] if versions else None
     known = _Known(shop_id, request, version)
     probability, why, fallback = None, [], ""
@@ -48,7 +55,7 @@ def score(shop_id: int, request: Request) -> Answer:
             fallback = say("The live version could not answer: rules alone decide.")
             version = None
     if version is None:
-        fallback = fallback or _why_rules(settings)
+        fallback = fallback or drawn.why or _why_rules(settings)
         hits = rules.broken(known.features, set(request.countries), limits_of(settings))
         why = [reasons.of_rule(hit) for hit in hits]
     odds = probability if probability is not None else RULE_ODDS[min(len(why), len(RULE_ODDS) - 1)]
@@ -62,11 +69,16 @@ def score(shop_id: int, request: Request) -> Answer:
         plugin=PLUGIN,
         kind="score",
         subject=f"payment:{request.payment_id}",
+        customer_id=customer_ids.get(shop_id, person) if person and drawn.measured else None,
         version_id=version.version_id if version else None,
         payload=payload.Payload(value=_kept(choice, probability, request), context=_context(known)),
         reasons=[each.code for each in said],
-        flags=(*(("fallback",) if fallback else ()), *(("history",) if known.history != "full" else ())),
+        flags=(
+            *(("fallback",) if fallback and not drawn.held_out else ()),
+            *(("history",) if known.history != "full" else ()),
+        ),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
+        **drawn.marks,
     )
     stored = record(decision, durable=True).stored
     return Answer(
@@ -221,7 +233,8 @@ def _case(
 
 def _kept(choice: policy.Choice, probability: float | None, request: Request) -> dict[str, Any]:
     costs = {action: round(cost, 4) for action, cost in choice.costs.items()}
-    return {"action": choice.action, "score": probability, "amount": request.amount, "expected_costs": costs}
+    score = None if probability is None else round(probability, 6)
+    return {"action": choice.action, "score": score, "amount": request.amount, "expected_costs": costs}
 
 
 def _context(known: _Known) -> dict[str, Any]:

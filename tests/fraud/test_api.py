@@ -21,6 +21,7 @@ from commerce_ai.shop.models import Customer, Label, Shop
 from commerce_ai.shop.revision import refresher
 from plugins.fraud import entities, seen
 from plugins.fraud.models import Case, CaseStep
+from tests.digits import too_long
 from tests.factories import OrderFactory, PaymentFactory
 from tests.fraud.conftest import TREES, body
 from tests.fraud.frames import payments
@@ -85,6 +86,20 @@ def test_velocity_is_counted_from_what_was_asked_before(call, shop):
     assert call("POST", "score", body("old", "60.00", device_id="x", at=week_ago))["action"] == "allow"
 
 
+def test_what_is_no_address_on_the_net_is_named(call, shop):
+    refused = call("POST", "score", body(ip="banana"), status=400)
+    assert refused["code"] == "invalid" and refused["errors"] == [
+        {"field": "ip", "message": "It is not an IP address, such as 203.0.113.9 or 2001:db8::9."}
+    ]
+    assert not Decision.objects.of(shop).exists()
+
+
+def test_an_address_is_one_device_however_it_is_written(call, shop):
+    ways = ("2001:db8::9", "2001:DB8:0::9", " 2001:0db8:0:0:0:0:0:9")
+    answers = [call("POST", "score", body(f"n{n}", "60.00", ip=ways[n % 3])) for n in range(7)]
+    assert "made 7 payments in a day" in answers[-1]["reasons"][0]["text"]
+
+
 # --- with a version ---
 
 
@@ -101,6 +116,13 @@ def test_a_known_customer_is_scored_from_what_was_learned_and_what_came_since(ca
     answers = burst(call, 10)
     assert answers[0]["action"] == "allow" and answers[-1]["score"] > 0.3 and answers[-1]["action"] != "allow"
     assert honest["reasons"] and answers[-1]["case_id"]
+
+
+def test_no_figure_of_an_answer_has_more_digits_than_anybody_reads(call, shop, live):
+    answers = burst(call, 10)
+    assert not any(map(too_long, answers)) and any(each["case_id"] for each in answers)
+    assert not too_long(call("GET", "cases"))
+    assert not [each for kept in Decision.objects.of(shop) for each in too_long(kept.payload)]
 
 
 def test_warm_an_allowed_payment_reads_nothing_from_postgres(shop, live):
