@@ -69,7 +69,10 @@ def decide(request: HttpRequest, caller: Caller, query: None, body: Asked) -> an
     if not (subject.proven or subject.anonymous_id):
         raise invalid_field("customer_id", _("A customer_id or an anonymous_id is needed."))
     asked = answers.Request(placement=body.placement, campaigns=tuple(body.campaigns))
-    return service.decide(caller.shop_id, subject, asked)
+    try:
+        return service.decide(caller.shop_id, subject, asked)
+    except service.UnknownCampaigns as error:
+        raise _unknown(error) from None
 
 
 class Assignments(ShopView):
@@ -187,6 +190,15 @@ class Export(ShopView):
                 detail=_("Without consent or a usable e-mail or phone nobody is exported."),
             ) from None  # fmt: skip
         return as_file(audience, platform, file)
+
+
+def _unknown(error: service.UnknownCampaigns) -> ApiError:
+    names = {"names": ", ".join(error.args[:10]), "known": ", ".join(error.known[:10])}
+    if error.known:
+        message = _("There is no such campaign in this shop: %(names)s. There are: %(known)s.") % names
+    else:
+        message = _("There is no such campaign in this shop: %(names)s. It has none yet: load campaigns first.") % names
+    return errors.not_found("campaigns", message)
 
 
 def as_file(audience: Audience, platform: str, file: bytes) -> HttpResponse:

@@ -19,8 +19,9 @@ from commerce_ai.ids import uuid7_floor
 from commerce_ai.learning.learner import Frames, NotEnoughData, Window
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.consent import Purpose
+from commerce_ai.shop.models import Campaign
 from plugins.advertising import statements
-from plugins.advertising.statements import KIND, PLUGIN, SHOWN
+from plugins.advertising.statements import KIND, PLUGIN
 
 if TYPE_CHECKING:
     from commerce_ai.shop.models import Shop
@@ -111,6 +112,11 @@ def running_campaigns(shop_id: int) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def campaign_names(shop_id: int) -> list[str]:
+    """External ids of all campaigns, whether they run or not, the newest first."""
+    return list(Campaign.objects.of(shop_id).order_by("-pk").values_list("external_id", flat=True))
+
+
 def mean_order_value(shop_id: int, span: timedelta) -> float:
     """What an order was, on average, in the last `span` that had orders; 0 without any."""
     found = frames.read(statements.MEAN_ORDER, {"shop": shop_id, "span": span}, {"value": pl.Float64()})
@@ -129,7 +135,8 @@ def audience_candidates(shop_id: int, campaign_id: int | None) -> pl.DataFrame:
 
 def shown_since(shop_id: int, since: datetime) -> Iterable[tuple[Any, int | None, str]]:
     """(decision id, customer id, anonymous id) of every campaign shown since then: what caps are counted by."""
-    rows = Decision.objects.of(shop_id).filter(plugin=PLUGIN, kind=KIND, arm=SHOWN, id__gte=uuid7_floor(since))
+    rows = Decision.objects.of(shop_id).filter(plugin=PLUGIN, kind=KIND, id__gte=uuid7_floor(since))
+    rows = rows.filter(payload__value__isnull=False)  # in an experiment the arm is the experiment's
     return rows.values_list("id", "customer_id", "anonymous_id").iterator()
 
 

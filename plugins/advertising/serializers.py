@@ -58,4 +58,6 @@ class AudienceSerializer(serializers.Serializer[Any]):
         return audiences.shown_size(audience.size)
 
     def get_extra_orders(self, audience: Any) -> float | None:
-        return audience.extra_orders if audiences.shown_size(audience.size) else None
+        if audience.extra_orders is None or not audiences.shown_size(audience.size):
+            return None
+        return round(float(audience.extra_orders), 2)

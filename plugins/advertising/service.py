@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as say
 
-from commerce_ai import registry
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.experiments.drawing import Drawn, draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ids import time_of
@@ -33,6 +33,14 @@ from plugins.advertising.worth import Campaign
 
 SLOT = "advertising.uplift"
 MOST_CAMPAIGNS = 100
+
+
+class UnknownCampaigns(LookupError):
+    """The shop has no such campaigns: `args` are their names; `known` are those that it has, the newest first."""
+
+    def __init__(self, names: Sequence[str], known: Sequence[str]) -> None:
+        super().__init__(*names)
+        self.known = known
 
 
 @dataclass(frozen=True)
@@ -61,22 +69,30 @@ class Outcome:
 
 
 def decide(shop_id: int, subject: Any, request: Request, *, keep: bool = True) -> Answer:
-    """A campaign for `subject` (an api `Subject`), or none. With `keep` false nothing is stored or counted."""
+    """A campaign for `subject` (an api `Subject`), or none. With `keep` false nothing is stored or counted.
+
+    Raises `UnknownCampaigns`.
+    """
     started = time.perf_counter()
-    settings = registry.settings_for(shop_id, PLUGIN)
+    _check(shop_id, request.campaigns)
     external_id = subject.customer_external_id if subject.proven else None
     named = {"customer_external_id": external_id, "anonymous_id": subject.anonymous_id}
     if not allows(shop_id, Purpose.ADS, **named):
         # Nothing of the person enters the decision either.
-        outcome, person = Outcome([_no("no_consent", say("There is no consent to advertising"))]), None
+        outcome, person, drawn = Outcome([_no("no_consent", say("There is no consent to advertising"))]), None, None
     else:
         person = _person(shop_id, external_id, subject.anonymous_id)
         profiled = allows(shop_id, Purpose.PERSONALISATION, **named)
-        outcome = _decide(shop_id, person, profiled, request, settings, keep)
-    return _answer(shop_id, subject, person, request, outcome, started, keep)
+        drawn = draw(shop_id, PLUGIN, request.placement, subject)
+        outcome = _decide(shop_id, person, profiled, request, drawn, keep)
+        outcome = replace(outcome, fallback=drawn.why or outcome.fallback)
+    return _answer(shop_id, subject, person, request, outcome, started, keep, drawn)
 
 
-def _decide(shop_id: int, person: Person, profiled: bool, request: Request, settings: Any, keep: bool) -> Outcome:
+def _decide(shop_id: int, person: Person, profiled: bool, request: Request, drawn: Drawn, keep: bool) -> Outcome:
+    settings = drawn.settings
+    if settings.hold and drawn.in_arm:
+        return Outcome([_no("no_message", say("Left alone, to compare with those who are not"))])
     if settings.hold:
         reason = say("The shop has stopped all campaigns.")
         return Outcome([_no("stopped", reason)], fallback=reason)
@@ -85,20 +101,29 @@ def _decide(shop_id: int, person: Person, profiled: bool, request: Request, sett
     if request.campaigns:
         running = [each for each in running if each.external_id in request.campaigns]
     if not running:
-        return Outcome([_no("no_campaign", say("No campaign is running"))])
+        named = say("None of the campaigns that were named is running")
+        return Outcome([_no("no_campaign", named if request.campaigns else say("No campaign is running"))])
     if (stop := _capped(shop_id, person, settings, now, taken=False)) is not None:
         return stop
-    outcome = _choose(shop_id, person, profiled, running, settings, now)
+    outcome = _choose(shop_id, person, profiled, running, drawn, now)
     if not (keep and outcome.choice and outcome.choice.shown):
         return outcome
     return _capped(shop_id, person, settings, now, taken=True) or outcome
 
 
+def _check(shop_id: int, named: Sequence[str]) -> None:
+    strange = set(named) - {each.external_id for each in worth.campaigns.get(shop_id)}
+    known = worth.campaign_names.get(shop_id) if strange else None
+    if known is not None and (missing := strange.difference(known)):
+        raise UnknownCampaigns([each for each in dict.fromkeys(named) if each in missing], known)
+
+
 def _choose(
-    shop_id: int, person: Person, profiled: bool, running: Sequence[Campaign], settings: Any, now: datetime
+    shop_id: int, person: Person, profiled: bool, running: Sequence[Campaign], drawn: Drawn, now: datetime
 ) -> Outcome:
     """By uplift × value − cost where somebody knows them, else by chance."""
-    version = next(iter(live(shop_id, SLOT)), None)
+    settings = drawn.settings
+    version = None if drawn.held_out else next(iter(live(shop_id, SLOT)), None)
     known = worth.of_customer.get(shop_id, person.customer_id) if profiled and person.customer_id else None
     uplifts = [known.uplift_of(each.id) for each in running] if known and version else None
     period = now.toordinal() // settings.outcome_days
@@ -162,15 +187,16 @@ def key_of(customer_id: int | None, anonymous_id: str) -> str:
 
 
 def _answer(
-    shop_id: int, subject: Any, person: Person | None, request: Request, outcome: Outcome, started: float, keep: bool
-) -> Answer:
+    shop_id: int, subject: Any, person: Person | None, request: Request, outcome: Outcome, started: float, keep: bool,
+    drawn: Drawn | None,
+) -> Answer:  # fmt: skip
     considered, choice, version = outcome.considered, outcome.choice, outcome.version
     shown = considered if choice and choice.shown else None
     context: dict[str, Any] = {}
     if considered and choice:
         context = {
             "considered": considered.id, "campaign": considered.external_id, "propensity": round(choice.propensity, 6),
-            "by_chance": choice.chance, "uplift": outcome.uplift, "gain": outcome.gain,
+            "by_chance": choice.chance, "uplift": _short(outcome.uplift), "gain": _short(outcome.gain),
         }  # fmt: skip
     decision = NewDecision(
         shop_id=shop_id,
@@ -182,17 +208,17 @@ def _answer(
         anonymous_id=subject.anonymous_id if person else None,
         session_id=subject.session_id if person else None,
         version_id=version.version_id if version else None,
-        arm=outcome.arm,
         payload=payload.Payload(value=shown.external_id if shown else None, context=context),
         reasons=[each.code for each in outcome.reasons],
-        flags=("fallback",) if outcome.fallback else (),
+        flags=("fallback",) if outcome.fallback and not (drawn and drawn.held_out) else (),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
+        **({"arm": outcome.arm} | (drawn.marks if drawn else {})),
     )
     stored = record(decision).stored if keep else False
     return Answer(
         campaign=Shown(shown.external_id, shown.name, shown.channel) if shown else None,
         arm=outcome.arm,
-        propensity=None if choice is None else choice.propensity if choice.shown else 1 - choice.propensity,
+        propensity=None if choice is None else _propensity(choice),
         reasons=outcome.reasons,
         decision_id=str(decision.decision_id),
         version=f"{version.learner.name} v{version.version_id}" if version else None,
@@ -200,6 +226,15 @@ def _answer(
         fallback_reason=outcome.fallback,
         stored=stored,
     )
+
+
+def _propensity(choice: policy.Choice) -> float:
+    """The probability of what was done, shown or left alone."""
+    return round(choice.propensity if choice.shown else 1 - choice.propensity, 6)
+
+
+def _short(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 6)
 
 
 def _no(code: str, text: str) -> Reason:

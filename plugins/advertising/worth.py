@@ -58,11 +58,13 @@ def read_order_value(shop_id: int) -> float:
 
 
 campaigns: Kept[list[Campaign]] = Kept(read_campaigns, CAMPAIGN_S, [])
+# None: nobody could say. Asked only where a campaign is named that does not run.
+campaign_names: Kept[list[str] | None] = Kept(queries.campaign_names, CAMPAIGN_S, None)
 of_customer: Kept[Worth | None] = Kept(read_worth, CUSTOMER_S, None)
 order_value: Kept[float] = Kept(read_order_value, SHOP_S, 0.0)
 
 
 def forget_all() -> None:
     """Let go of everything: tests change the world under a process's feet."""
-    for each in (campaigns, of_customer, customer_ids, order_value):
+    for each in (campaigns, campaign_names, of_customer, customer_ids, order_value):
         each.forget()

@@ -9,9 +9,12 @@ import pytest
 from django.test import Client
 
 from commerce_ai.api import keys
-from commerce_ai.shop.models import Shop
+from commerce_ai.decisions.models import Decision
+from commerce_ai.shop.models import Campaign, Shop
 from commerce_ai.shop.revision import refresher
+from plugins.advertising import worth
 from plugins.advertising.models import Assignment, Audience, AudienceExport
+from tests.digits import too_long
 
 DECIDE, AUDIENCES, ASSIGNMENTS = "/api/v1/ads/decide", "/api/v1/audiences", "/api/v1/ads/assignments"
 
@@ -53,6 +56,35 @@ def test_a_decision_has_everything_that_the_storefront_needs(call, people, campa
 def test_bad_questions_are_named(call, body, field):
     response = call("POST", DECIDE, body)
     assert response.status_code == 400 and response.json()["errors"][0]["field"] == field
+
+
+def test_a_campaign_that_is_not_there_is_named_and_so_are_those_that_are(call, shop, people, campaign):
+    response = call("POST", DECIDE, {"customer_id": "c1", "campaigns": ["spring", "sumer"]})
+    assert response.status_code == 404 and response.json()["code"] == "not_found"
+    said = response.json()["errors"]
+    assert said == [
+        {"field": "campaigns", "message": "There is no such campaign in this shop: sumer. There are: spring."}
+    ]
+    assert not Decision.objects.of(shop).exists(), "what can't be asked is no decision"
+    campaign.delete()
+    worth.forget_all()
+    bare = call("POST", DECIDE, {"customer_id": "c1", "campaigns": ["spring"]}).json()
+    assert "spring. It has none yet: load campaigns first." in bare["message"]
+
+
+def test_a_campaign_that_does_not_run_is_known_all_the_same(call, shop, people, campaign):
+    Campaign.objects.create(shop=shop, external_id="later", name="Later", status=Campaign.Status.DRAFT)
+    answer = call("POST", DECIDE, {"customer_id": "c1", "campaigns": ["later"]}).json()
+    assert answer["campaign"] is None and answer["reasons"][0]["code"] == "no_campaign"
+    assert answer["reasons"][0]["text"] == "None of the campaigns that were named is running"
+
+
+def test_no_figure_of_an_answer_has_more_digits_than_anybody_reads(call, shop, people, campaign, score, go_live):
+    go_live()
+    score(people, [0.1 / (each + 3) for each in range(len(people))])
+    answers = [call("POST", DECIDE, {"customer_id": each.external_id}).json() for each in people]
+    assert not any(map(too_long, answers)) and len({each["propensity"] for each in answers}) > 1
+    assert not [each for kept in Decision.objects.of(shop) for each in too_long(kept.payload)]
 
 
 def test_a_browsers_key_may_not_ask(call, shop):
