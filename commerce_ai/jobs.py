@@ -21,6 +21,10 @@ CORE_JOBS = (
     ("decisions.attribute", timedelta(seconds=30), _("Count what came of decisions")),
     ("decisions.recount", timedelta(days=1), _("Count the outcomes of the last days anew")),
     ("decisions.refresh_experiments", timedelta(hours=1), _("Make the figures of experiments anew")),
+    ("alerts.sweep", timedelta(seconds=20), _("Tell of alerts, send messages that wait")),
+    ("alerts.check_health", timedelta(minutes=5), _("Look at health, raise and resolve alerts")),
+    ("alerts.watch", timedelta(hours=1), _("Judge the finished day by the rules of alerts")),
+    ("alerts.forget", timedelta(days=1), _("Forget messages and alerts that are over for long")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

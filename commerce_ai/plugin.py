@@ -88,11 +88,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Health:
-    """One finding about a plugin in one shop."""
+    """One finding about a plugin in one shop. `alert` is false where the plugin raises an alert of its own for it."""
 
     level: Literal["ok", "warn", "bad"]
     message: Any
     url: str = ""
+    alert: bool = True
 
 
 class Plugin(AppConfig):

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "commerce_ai",
     "commerce_ai.shop",
+    "commerce_ai.alerts",
     "commerce_ai.learning",
     "commerce_ai.decisions",
     "commerce_ai.ingest",
@@ -243,6 +244,19 @@ TRAINING_TIME_LIMIT_S = env.int("TRAINING_TIME_LIMIT_S", default=6 * 3600)
 TRAINING_COST_PER_DEVICE_HOUR = env.float("TRAINING_COST_PER_DEVICE_HOUR", default=0.0)  # in the shop's currency
 TEXT_ENCODER = env.str("TEXT_ENCODER", default="")  # a sentence-transformers name or folder; empty: the bundled one
 ARTIFACTS_KEPT = env.int("ARTIFACTS_KEPT", default=10)  # versions of a learner whose files are kept, live ones apart
+
+# --- alerts -----------------------------------------------------------------------------------------------
+# Which function looks, by the check that a rule names: the rooms that it is about are above that of alerts.
+ALERT_CHECKS = {
+    "stale_version": "commerce_ai.learning.health.stale",
+    "failed_run": "commerce_ai.learning.health.failed",
+    "no_events": "commerce_ai.ingest.health.silent",
+    "lost_decisions": "commerce_ai.decisions.health.lost",
+    "late_requests": "commerce_ai.privacy.health.late",
+    "plugin": "commerce_ai.alerts.health.plugins",
+}
+ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)  # webhooks and mail servers in our own network
+CONSOLE_URL = env.str("CONSOLE_URL", default="").rstrip("/")  # https://… of the console, for links in messages
 
 # --- logs: one line an event, no personal data ------------------------------------------------------------
 LOGGING = {

@@ -1,0 +1,121 @@
+"""One message to one channel: a signed webhook by ourselves, all others by apprise, imported where it is used."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as say
+
+from commerce_ai import __version__
+from commerce_ai.alerts import outgoing, signing, words
+from commerce_ai.alerts.models import Channel, Delivery
+from commerce_ai.shop.models import Shop
+
+# What an address of each kind begins with. No kind whose service reads files or talks to this machine.
+SCHEMES: dict[str, tuple[str, ...]] = {
+    Channel.Kind.EMAIL: ("mailtos", "mailto"),
+    Channel.Kind.SLACK: ("slack",),
+    Channel.Kind.TEAMS: ("workflows", "workflow"),
+    Channel.Kind.DISCORD: ("discord",),
+    Channel.Kind.TELEGRAM: ("tgram",),
+    Channel.Kind.MATTERMOST: ("mmosts", "mmost"),
+    Channel.Kind.NTFY: ("ntfys", "ntfy"),
+    Channel.Kind.PUSHOVER: ("pover",),
+}
+_TIMEOUT_S = 10
+
+
+class NotSent(Exception):
+    """Why a message did not arrive, without the channel's address. `final`: it never will; `gone`: nor will others."""
+
+    def __init__(
+        self, words: str, *, final: bool = False, gone: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(words)
+        self.final, self.gone, self.retry_after_s = final or gone, gone, retry_after_s
+
+
+def send(delivery: Delivery, channel: Channel, shop: Shop) -> None:
+    """Send it. Raises NotSent."""
+    if not channel.on and delivery.type != "alert.test":
+        raise NotSent(say("The channel is off."), final=True)
+    if channel.kind == Channel.Kind.WEBHOOK:
+        _by_webhook(delivery, channel)
+    else:
+        _by_apprise(delivery, channel, shop)
+
+
+def check_address(kind: str, url: str) -> None:
+    """Raise `outgoing.Refused` where an address can't be one of this kind."""
+    if kind == Channel.Kind.WEBHOOK:
+        outgoing.check(url)
+        return
+    scheme, separator, rest = url.partition("://")
+    if not separator or not rest or scheme.lower() not in SCHEMES[kind]:
+        raise outgoing.Refused(say("The address must begin with %(scheme)s://.") % {"scheme": SCHEMES[kind][0]})
+    if "verify=no" in rest.lower() or "redirect=yes" in rest.lower():
+        raise outgoing.Refused(say("Certificates are always verified, and redirects never followed."))
+
+
+def body_of(delivery: Delivery) -> bytes:
+    """What a webhook's receiver gets; the same bytes at each attempt."""
+    said = {"type": delivery.type, "timestamp": delivery.made_at.isoformat(), "data": delivery.payload}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _by_webhook(delivery: Delivery, channel: Channel) -> None:
+    keys = [channel.secret]
+    if channel.old_secret and channel.old_secret_until and channel.old_secret_until > timezone.now():
+        keys.append(channel.old_secret)
+    body = body_of(delivery)
+    headers = {
+        "Content-Type": "application/json", "User-Agent": f"commerce-ai/{__version__}",
+        **signing.headers(f"msg_{delivery.pk.hex}", int(time.time()), body, keys),
+    }  # fmt: skip
+    try:
+        answer = outgoing.post(channel.url, body, headers)
+    except outgoing.Refused as error:
+        raise NotSent(str(error), final=True) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise NotSent(say("No answer (%(kind)s).") % {"kind": type(error).__name__}) from None
+    if answer.status // 100 != 2:
+        said = say("The receiver answered %(status)d.") % {"status": answer.status}
+        raise NotSent(said, gone=answer.status == 410, retry_after_s=answer.retry_after_s)
+
+
+def _by_apprise(delivery: Delivery, channel: Channel, shop: Shop) -> None:
+    import apprise
+
+    try:
+        check_address(channel.kind, channel.url)
+    except outgoing.Refused as error:
+        raise NotSent(str(error), final=True) from None
+    asset: Any = apprise.AppriseAsset(
+        http_redirects=False, storage_mode="memory", async_mode=False, app_id="Commerce AI"
+    )
+    service = apprise.Apprise.instantiate(channel.url, asset=asset)
+    if service is None:
+        raise NotSent(say("The address is not complete."), final=True)
+    service.socket_connect_timeout = service.socket_read_timeout = _TIMEOUT_S
+    title, text = words.for_people(delivery, shop)
+    with outgoing.guarded(), apprise.LogCapture(level=30, fmt="%(message)s") as log:
+        try:
+            sent = service.notify(body=text, title=title, notify_type=apprise.NotifyType.WARNING)
+        except outgoing.Refused as error:
+            raise NotSent(str(error), final=True) from None
+        said = log.getvalue() if log is not None else ""
+    if not sent:
+        raise NotSent(_without(channel.url, said) or say("The service did not take it."))
+
+
+def _without(url: str, said: str) -> str:
+    """The first line that a library logged, unless it holds a part of the address: those are secrets."""
+    line = next((each.strip() for each in said.splitlines() if each.strip()), "")[:200]
+    secrets = [
+        part for part in url.replace("://", "/").replace(":", "/").replace("@", "/").split("/")[1:] if len(part) > 5
+    ]
+    return "" if any(part in line for part in secrets) else line

@@ -1,0 +1,54 @@
+"""No events at an hour when some are usual, as an alert."""
+
+from __future__ import annotations
+
+import statistics
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from commerce_ai.alerts.health import Finding
+from commerce_ai.alerts.models import AlertRule
+from commerce_ai.ids import uuid7_floor
+from commerce_ai.shop.models import Event, Shop
+
+DAYS = 14  # whose same minutes say what is usual
+MOST = 50  # events that are counted of each
+# Where so many are usual in the window, a window without any comes by chance once in a thousand times (Poisson: e^-7).
+USUAL = 7
+
+
+def silent(shop: Shop, rule: AlertRule, now: datetime | None = None) -> list[Finding]:
+    """Nothing was received for `rule.threshold` minutes, and that is unusual at this time of the day."""
+    now = now or timezone.now()
+    minutes = int(rule.threshold or 60)
+    if not _is_silent(shop, now - timedelta(minutes=minutes), now):
+        return []
+    title = _("No events for %(minutes)d minutes") % {"minutes": minutes}
+    detail = _("At this time of the day there are some as a rule: see whether the storefront still sends them.")
+    return [Finding("tracking", title, detail, reverse("admin:shop_event_changelist"))]
+
+
+def _is_silent(shop: Shop, start: datetime, end: datetime) -> bool:
+    if _count(shop, start, end + timedelta(minutes=5), most=1):
+        return False
+    counts = [
+        _count(shop, start - timedelta(days=back), end - timedelta(days=back), MOST) for back in range(1, DAYS + 1)
+    ]
+    # The median, and most days of the same kind: a shop that rests on Sundays is silent by right.
+    same_weekday = [counts[back - 1] for back in (7, 14)]
+    return statistics.median(counts) >= USUAL and min(same_weekday) > 0
+
+
+def _count(shop: Shop, start: datetime, end: datetime, most: int) -> int:
+    """Events received in a span, at most so many: a few entries of the index (shop, id)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {Event._meta.db_table}"  # noqa: S608  (a table name of our own)
+            " WHERE shop_id = %s AND id >= %s AND id < %s LIMIT %s) AS some",
+            [shop.pk, uuid7_floor(start), uuid7_floor(end), most],
+        )
+        return cursor.fetchone()[0]
