@@ -9,13 +9,11 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.sample.people import People
+from commerce_ai.sample.truth import DRAWN_STYLES, EXTRA_VISITS
 
 BEFORE_END_DAYS = 45
 WORKS_DAYS = 12
 REACHED = 0.5
-# Visits that the letter adds: some are drawn back by it, most would have come anyway or never.
-EXTRA_VISITS = {True: 3.0, False: 0.05}
-DRAWN_STYLES = (0, 1)  # a quarter or so would be drawn by the letter, whoever else reads it
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from commerce_ai.sample.truth import POPULARITY
 from commerce_ai.sample.words import SHELVES, STYLES, SUPPLIERS
 
 N_SHELVES, N_STYLES = len(SHELVES), len(STYLES)
@@ -73,7 +74,7 @@ def make_goods(rng: np.random.Generator, n: int, first_day: datetime) -> Goods:
         cost=cost,
         bucket=shelf * N_STYLES + style,
         # Zipf's law within a bucket, better goods a little higher.
-        pull=1.0 / (1 + number // LEAST_PRODUCTS) ** 0.7 * np.exp(0.25 * quality),
+        pull=1.0 / (1 + number // LEAST_PRODUCTS) ** POPULARITY * np.exp(0.25 * quality),
         quality=quality,
         companion=_companions(rng, n, shelf, style),
         sellable=active & ~sold_out,

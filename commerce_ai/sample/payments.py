@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.sample.people import People
-
-RING_EVERY_DAYS = 10  # one ring of fraudsters begins every so many days
-RING_LASTS_DAYS = (2.0, 5.0)
-RING_PAYMENTS = (10, 30)
-LONE_FRAUD = 0.004  # of ordinary payments
-DECLINED = 0.35  # of a ring's attempts
-KNOWN_AFTER_DAYS = (3.0, 1.2)  # shape and scale of the gamma after which the bank tells
+from commerce_ai.sample.truth import (
+    DECLINED,
+    KNOWN_AFTER_DAYS,
+    LONE_FRAUD,
+    RING_EVERY_DAYS,
+    RING_LASTS_DAYS,
+    RING_PAYMENTS,
+)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES
+from commerce_ai.sample.truth import LEAVE, LEAVE_AFTER_DAYS, TASTE_SHAPE
 from commerce_ai.sample.words import COUNTRIES, FIRST_NAMES, LAST_NAMES
-
-LEAVE = 0.4  # share of customers who leave for good some day
-LEAVE_AFTER_DAYS = 70.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def make_people(rng: np.random.Generator, n: int, first_day: datetime) -> People
         },
         schema_overrides={"created_at": pl.Datetime("us", "UTC")},
     )
-    taste = rng.gamma(0.3, 1.0, (n, N_SHELVES)) + 1e-3
+    taste = rng.gamma(TASTE_SHAPE, 1.0, (n, N_SHELVES)) + 1e-3
     return People(
         customers=customers,
         identities=pl.DataFrame({"customer": number[linked]}).with_columns(

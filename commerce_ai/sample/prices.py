@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.sample.goods import N_SHELVES, Goods
+from commerce_ai.sample.truth import DISPLAY, ELASTICITY, ELASTICITY_SD, PRICES_START
 
 CHANGES = 0.3  # a product's price changes from one week to the next
-SPREAD = 0.10  # prices start as cost-plus with this noise, and move by as much: never systematically wrong
 PROMOTED_WEEKS = 0.4  # weeks in which one shelf is reduced
 REDUCTIONS = (0.15, 0.25)
-DISPLAY = 1.15  # what the announcement alone does to demand
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,12 @@ def make_prices(rng: np.random.Generator, goods: Goods, midnights: list[datetime
     week = (ordinal - 1) // 7 - (ordinal[0] - 1) // 7  # the first ordinal was a Monday
     n, weeks = len(goods.price), int(week[-1]) + 1
     shelf = np.arange(n) % N_SHELVES
-    elasticity = np.clip(-rng.uniform(0.8, 4.0, N_SHELVES)[shelf] + rng.normal(0, 0.25, n), -4.5, -0.5)
+    of_shelf = -rng.uniform(-ELASTICITY[1], -ELASTICITY[0], N_SHELVES)
+    elasticity = np.clip(of_shelf[shelf] + rng.normal(0, ELASTICITY_SD, n), *ELASTICITY)
 
     changes = rng.random((n, weeks)) < CHANGES
     changes[:, 0] = True
-    level = np.exp(rng.normal(0, SPREAD, (n, weeks)))
+    level = np.exp(rng.normal(0, PRICES_START, (n, weeks)))
     last = np.maximum.accumulate(np.where(changes, np.arange(weeks), 0), axis=1)
     usual = np.take_along_axis(level, last, axis=1) * goods.price[:, None]
     promoted, promotions = _promotions(rng, shelf, weeks)

@@ -12,13 +12,8 @@ from commerce_ai.sample.campaigns import Campaigns
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES, Goods
 from commerce_ai.sample.people import People
 from commerce_ai.sample.prices import Prices
+from commerce_ai.sample.truth import CARTS, CHECKS_OUT, FOLLOWS, KEEPS_STYLE, LOGGED_IN, QUALITY, STRANGERS
 
-KEEPS_STYLE = 0.65  # a view stays with the visitor's own style
-FOLLOWS = 0.25  # a view goes on to the companion of the one before
-CARTS = 0.09
-CHECKS_OUT = 0.4
-STRANGERS = 0.15  # share of visits by people who never say who they are
-LOGGED_IN = 0.5
 MOST_VIEWS = 12
 DAY_S = 86_400
 # By hour of the day, in the shop's own time: mornings, lunch, long evenings.
@@ -128,7 +123,7 @@ def _choose(rng: np.random.Generator, goods: Goods, people: People, like: np.nda
 def _carts(rng: np.random.Generator, goods: Goods, prices: Prices, views: pl.DataFrame) -> pl.DataFrame:
     """The views after which the product went into the cart, once a visit and product, a few seconds later."""
     product = views["product"].to_numpy()
-    chance = CARTS * np.exp(0.3 * goods.quality[product]) * prices.demand[product, views["week"].to_numpy()]
+    chance = CARTS * np.exp(QUALITY * goods.quality[product]) * prices.demand[product, views["week"].to_numpy()]
     return (
         views.filter(pl.Series(rng.random(len(views)) < chance))
         .unique(["visit", "product"], keep="first", maintain_order=True)
