@@ -76,6 +76,19 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """That a plugin answers visitors: experiments draw them into arms, and who is held out gets its fallback.
+
+    `kinds` are those of its decisions that are such answers. `emergency` names the setting that stops all learners:
+    while it is on nobody enters an arm. `units` says whom its requests name: visitor, customer.
+    """
+
+    kinds: tuple[str, ...]
+    emergency: str = ""
+    units: tuple[str, ...] = ("visitor", "customer")
+
+
+@dataclass(frozen=True)
 class Card:
     """A tile on the console's first page: a figure, what it is, and the list it links to."""
 
@@ -112,6 +125,8 @@ class Plugin(AppConfig):
     settings_form: ClassVar[str] = "forms.SettingsForm"
     pages: ClassVar[tuple[Page, ...]] = ()
     fallback: ClassVar[Any] = ""  # what answers while the plugin is off or has no live version, in words
+    draws: ClassVar[Draws | None] = None
+    undrawn: ClassVar[Any] = ""  # why nobody is drawn where one might expect it, in words
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

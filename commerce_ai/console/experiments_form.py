@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
 from commerce_ai.decisions.experiments import results
+from commerce_ai.decisions.experiments.arms import asking
 from commerce_ai.decisions.experiments.lifecycle import MOST_HELD_OUT
 from commerce_ai.decisions.experiments.models import Experiment
-from commerce_ai.decisions.experiments.queries import ASKING
 
 EXAMPLE = [
     {"name": "bestsellers", "weight": 1, "config": {"source": "bestsellers"}},
@@ -23,7 +23,7 @@ class ExperimentForm(forms.ModelForm):
     """`rate` is what the control is expected to do, from which the planned number of visitors is computed."""
 
     plugin = forms.ChoiceField(label=_("Plugin"), choices=lambda: [
-        (each.slug, each.verbose_name) for each in registry.plugins() if each.slug in ASKING
+        (each.slug, each.verbose_name) for each in registry.plugins() if each.slug in asking()
     ])  # fmt: skip
     rate = forms.FloatField(
         label=_("Conversion now (%)"), min_value=0.01, max_value=90, required=False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ class AdvertisingPlugin(Plugin):
     summary = _("Chooses whom a campaign persuades, and whom it does not.")
     icon = "campaign"
     fallback = _("Campaigns are shown to a random share of the customers, so that there is something to learn from.")
+    draws = Draws(("ads",), emergency="hold")
     slots = (
         Slot(
             "advertising.uplift",

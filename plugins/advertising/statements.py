@@ -76,15 +76,18 @@ FEATURES = f"""
 # A decision's id says when it was made: the first 48 bits are milliseconds.
 MADE_AT = "to_timestamp(('x' || lpad(substr(replace(d.id::text, '-', ''), 1, 12), 16, '0'))::bit(64)::bigint / 1000.0)"
 
+# By what was decided, not by the arm: in an experiment that is the experiment's.
+WAS_SHOWN = "d.payload->>'value' IS NOT NULL"
+
 LEARNING = f"""
     WITH {consent.refused_sql(Purpose.MODEL_TRAINING)},
     drawn AS (
         SELECT d.customer_id, (d.payload->'context'->>'considered')::bigint AS campaign_id,
-            (d.arm = '{SHOWN}')::int AS treatment, (d.payload->'context'->>'propensity')::float8 AS propensity,
+            ({WAS_SHOWN})::int AS treatment, (d.payload->'context'->>'propensity')::float8 AS propensity,
             {MADE_AT} AS at
         FROM {_table(Decision)} d
         WHERE d.shop_id = %(shop)s AND d.plugin = '{PLUGIN}' AND d.kind = '{KIND}' AND d.id >= %(first_id)s
-            AND d.customer_id IS NOT NULL AND d.arm IN ('{SHOWN}', '{HELD_OUT}')
+            AND d.customer_id IS NOT NULL AND d.payload->'context'->>'considered' IS NOT NULL
         UNION ALL
         SELECT a.customer_id, a.campaign_id, a.treated::int, a.propensity, a.at
         FROM {_table(Assignment)} a WHERE a.shop_id = %(shop)s
@@ -173,7 +176,8 @@ SEGMENTS = f"""
 """  # noqa: S608
 
 DECIDED = f"""
-    SELECT d.payload->'context'->>'campaign' AS campaign, d.arm, count(*) AS n
+    SELECT d.payload->'context'->>'campaign' AS campaign,
+        CASE WHEN {WAS_SHOWN} THEN '{SHOWN}' ELSE '{HELD_OUT}' END AS arm, count(*) AS n
     FROM {_table(Decision)} d
     WHERE d.shop_id = %(shop)s AND d.plugin = '{PLUGIN}' AND d.kind = '{KIND}' AND d.id >= %(first_id)s
         AND d.payload->'context'->>'campaign' IS NOT NULL

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ class FraudPlugin(Plugin):
     summary = _("Says which payments to let through, to look at, or to refuse.")
     icon = "shield"
     fallback = _("Rules alone decide.")
+    draws = Draws(("score",), emergency="rules_only", units=("customer",))
     slots = (
         Slot(
             "fraud.score",

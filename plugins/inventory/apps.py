@@ -23,6 +23,7 @@ class InventoryPlugin(Plugin):
     summary = _("Forecasts demand and proposes what to reorder, and when.")
     icon = "inventory_2"
     fallback = _("The average of the last four weeks answers.")
+    undrawn = _("Forecasts and orders of stock answer no visitor: there is nobody to draw.")
     slots = (
         Slot(
             "inventory.demand",

@@ -22,6 +22,10 @@ class PricingPlugin(Plugin):
     summary = _("Proposes prices that earn more, within guard-rails.")
     icon = "sell"
     fallback = _("The catalogue's own prices answer.")
+    undrawn = _(
+        "Prices are the same for everybody, so nobody is drawn into a price. What another price does is learned from "
+        "the weeks in which a product had one; approve a proposal, and undo it where it brings nothing."
+    )
     slots = (
         Slot(
             "pricing.elasticity",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -22,6 +22,7 @@ class RecommendationPlugin(Plugin):
     summary = _("Chooses the products to show, for known customers, sessions and strangers.")
     icon = "recommend"
     fallback = _("The shop's bestsellers answer.")
+    draws = Draws(("recommendations", "similar"), emergency="bestsellers_only")
     slots = (
         Slot(
             "recommendation.candidates",

@@ -23,6 +23,7 @@ class SentimentPlugin(Plugin):
     summary = _("Reads what people say about products and the shop, and tells when it turns.")
     icon = "mood"
     fallback = _("Texts stay unjudged; the answer says so.")
+    undrawn = _("Texts are judged for the shop: there is no visitor to draw.")
     slots = (
         Slot(
             "sentiment.classifier",

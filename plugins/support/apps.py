@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -22,6 +22,7 @@ class SupportPlugin(Plugin):
     summary = _("Answers customers from the shop's own facts and articles, or hands over to a person.")
     icon = "support_agent"
     fallback = _("Articles are searched by words; a person answers the rest.")
+    draws = Draws(("reply",), emergency="people_only")
     slots = (
         Slot(
             "support.intent",

@@ -7,10 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as say
 
 from commerce_ai import registry
+from commerce_ai.plugin import Draws
 
 HOLDOUT, REST = "holdout", "ai"
 MOST_ARMS = 8
@@ -41,6 +43,28 @@ def arms_of(kept: Any) -> tuple[Arm, ...]:
 
 def audience_of(kept: Any) -> Audience:
     return msgspec.convert(kept, Audience)
+
+
+def asking() -> dict[str, Draws]:
+    """The plugins that draw whom they answer: only there somebody can be in an arm, or held out."""
+    return {each.slug: each.draws for each in registry.plugins() if each.draws is not None}
+
+
+def check_plugin(plugin: str) -> None:
+    """Raise ValidationError for a plugin whose answers go to nobody in particular; of one that there is not, arms
+    say so."""
+    if plugin in asking() or plugin not in {each.slug for each in registry.plugins()}:
+        return
+    found = registry.plugin(plugin)
+    raise ValidationError(str(found.undrawn) or say("%(plugin)s answers no visitors.") % {"plugin": found.verbose_name})
+
+
+def check_unit(unit: str, plugin: str) -> None:
+    """Raise ValidationError for a unit that the plugin's requests don't name."""
+    draws = asking().get(plugin)
+    if draws and unit not in draws.units:
+        words = say("%(plugin)s knows no visitors, only customers: choose the unit customer.")
+        raise ValidationError(words % {"plugin": registry.plugin(plugin).verbose_name})
 
 
 def check_arms(kept: Any, plugin: str) -> None:
@@ -95,6 +119,8 @@ def _check_config(arm: Arm, plugin: str) -> None:
         if name not in fields:
             words = say("Arm %(arm)s: the plugin has no setting %(name)s; there are: %(there)s.")
             raise ValidationError(words % said)
+        if isinstance(fields[name].widget, forms.PasswordInput):
+            raise ValidationError(say("Arm %(arm)s: %(name)s is a secret, which no arm can hold.") % said)
         try:
             fields[name].clean(value)
         except ValidationError as error:

@@ -52,6 +52,11 @@ def assign(shop_id: int, plugin: str, placement: str, subject: Any) -> Assigned 
     return None
 
 
+def measured(shop_id: int, plugin: str) -> bool:
+    """Whether the holdout or an experiment of the plugin runs: then its decisions are counted, drawn or not."""
+    return any(each.holdout or each.plugin == plugin for each in _plans.get(shop_id))
+
+
 def position(salt: str, token: str) -> float:
     """Where a unit stands in [0, 1): uniform over units, and independent between salts."""
     digest = blake2b(f"{salt}:{token}".encode(), digest_size=8).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as say
 
 from commerce_ai import registry
-from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, settings_of
+from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, Arm, settings_of
 from commerce_ai.decisions.experiments.models import Experiment
+from commerce_ai.models import PluginState
 from commerce_ai.shop.models import Shop
 
 State = Experiment.State
@@ -55,7 +57,7 @@ def stop(experiment: Experiment, at: datetime | None = None) -> Experiment:
 
 
 def ship(experiment: Experiment, arm: str, by: Any = None) -> Experiment:
-    """Make an arm's settings those of the plugin, for everybody; stops what is running."""
+    """Make an arm's settings those of the plugin, for everybody; stops what is running. `unship` undoes it."""
     with _held(experiment) as row:
         if row.holdout or row.state not in (State.RUNNING, State.STOPPED):
             raise CannotBe(say("Only an experiment that runs or was stopped can be shipped."))
@@ -63,14 +65,31 @@ def ship(experiment: Experiment, arm: str, by: Any = None) -> Experiment:
         if chosen is None:
             raise CannotBe(say("There is no arm %(arm)s.") % {"arm": arm})
         if chosen.config:
-            now = registry.settings_for(row.shop_id, row.plugin)
-            fields = registry.plugin(row.plugin).settings_form_class().base_fields  # type: ignore[union-attr]
-            cleaned = {name: getattr(now, name) for name in fields}
-            cleaned |= settings_of(chosen, row.plugin)
-            registry.save_settings(row.shop, row.plugin, cleaned, by=by)
+            now, shipped = _settings(row), settings_of(chosen, row.plugin)
+            row.replaced = {name: _plain(now[name]) for name in shipped}
+            registry.save_settings(row.shop, row.plugin, now | shipped, by=by)
         if row.state == State.RUNNING:
             row.stops_at = timezone.now()
         row.state, row.shipped_arm = State.SHIPPED, arm
+        row.save()
+    return row
+
+
+def unship(experiment: Experiment, by: Any = None) -> Experiment:
+    """Give the plugin the settings that it had before the arm was shipped. Raises CannotBe where somebody has changed
+    one of them since."""
+    with _held(experiment) as row:
+        if row.state != State.SHIPPED:
+            raise CannotBe(say("Nothing of it was shipped."))
+        shipped = next((each for each in row.parsed_arms if each.name == row.shipped_arm), None)
+        now, theirs = _settings(row), settings_of(shipped, row.plugin) if shipped else {}
+        if moved := sorted(name for name in row.replaced if name in now and now[name] != theirs.get(name)):
+            words = say("Changed since then: %(names)s. Set what you want in the plugin's own settings.")
+            raise CannotBe(words % {"names": ", ".join(moved)})
+        before = settings_of(Arm(row.shipped_arm, config=row.replaced), row.plugin)
+        if before:
+            registry.save_settings(row.shop, row.plugin, now | before, by=by)
+        row.state, row.shipped_arm, row.replaced = State.STOPPED, "", {}
         row.save()
     return row
 
@@ -122,6 +141,20 @@ class _held:
         self._atomic.__exit__(*error)
         if error[0] is None:
             self._given.refresh_from_db()
+
+
+def _settings(row: Experiment) -> dict[str, Any]:
+    """What the plugin is set to, read from its row: what is warm may be two seconds old."""
+    form = registry.plugin(row.plugin).settings_form_class()
+    state = PluginState.objects.select_for_update().filter(shop=row.shop_id, plugin=row.plugin).first()
+    kept = state.read_settings(form) if state else {}
+    default = registry.default_settings(row.plugin)
+    return {name: kept.get(name, getattr(default, name)) for name in (form.base_fields if form else ())}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it, and as the form's field reads it again."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _running(row: Experiment) -> Any:

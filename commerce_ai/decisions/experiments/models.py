@@ -13,7 +13,16 @@ from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.decisions.experiments.arms import Arm, Audience, arms_of, audience_of, check_arms, check_audience
+from commerce_ai.decisions.experiments.arms import (
+    Arm,
+    Audience,
+    arms_of,
+    audience_of,
+    check_arms,
+    check_audience,
+    check_plugin,
+    check_unit,
+)
 from commerce_ai.shop.models import Shop, ShopModel
 
 TOPIC = "experiments"
@@ -73,6 +82,7 @@ class Experiment(ShopModel):
     starts_at = models.DateTimeField(_("start"), null=True, blank=True)
     stops_at = models.DateTimeField(_("stop"), null=True, blank=True)
     shipped_arm = models.CharField(_("shipped arm"), max_length=64, blank=True, default="")
+    replaced = models.JSONField(_("settings before"), default=dict, blank=True, editable=False)
     salt = models.CharField(max_length=64, default=new_salt, editable=False)
     created_at = models.DateTimeField(_("created at"), default=now, editable=False)
     looked_at = models.DateTimeField(_("figures of"), null=True, blank=True, editable=False)
@@ -83,6 +93,7 @@ class Experiment(ShopModel):
         "hypothesis": "what the shop expects of its own change",
         "arms": "names and settings of the shop",
         "audience": "a rule, of nobody in particular",
+        "replaced": "settings of the shop",
     }
 
     class Meta:
@@ -112,6 +123,8 @@ class Experiment(ShopModel):
             return
         found: dict[str, list[str]] = {}
         for field, check in (
+            ("plugin", lambda: check_plugin(self.plugin)),
+            ("unit", lambda: check_unit(self.unit, self.plugin)),
             ("arms", lambda: check_arms(self.arms, self.plugin)),
             ("audience", lambda: check_audience(self.audience)),
         ):

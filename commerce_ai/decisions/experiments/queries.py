@@ -11,14 +11,12 @@ from typing import Any
 
 import polars as pl
 
-from commerce_ai.decisions.experiments.arms import HOLDOUT, REST
+from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, asking
 from commerce_ai.decisions.experiments.models import Experiment
 from commerce_ai.decisions.rules import rules_of
 from commerce_ai.ids import uuid7_floor
-from commerce_ai.shop import frames
+from commerce_ai.shop import consent, frames
 
-# Which plugins ask for an arm, and by which kinds of decisions: only there somebody can be held out.
-ASKING = {"recommendation": ("recommendations", "similar")}
 BEFORE = timedelta(days=28)  # what a unit did this long before its exposure, for CUPED
 
 _WHO = {"anonymous_id": pl.String(), "customer_id": pl.Int64(), "at": pl.Datetime("us", "UTC"), "day": pl.Date()}
@@ -33,9 +31,11 @@ def shown(experiment: Experiment, until: datetime) -> pl.DataFrame:
     """
     params = _params(experiment, until)
     if experiment.holdout:
-        which = "d.plugin = ANY(%(plugins)s) AND d.kind = ANY(%(kinds)s)"
+        # Who may not be counted is not drawn, so that they are on neither side.
+        which = f"d.plugin = ANY(%(plugins)s) AND d.plugin || ' ' || d.kind = ANY(%(answers)s) AND {_COUNTED}"
         arm = f"CASE WHEN d.experiment_id = %(experiment)s AND d.arm = '{HOLDOUT}' THEN '{HOLDOUT}' ELSE '{REST}' END"
-        params |= {"plugins": list(ASKING), "kinds": sorted({each for kinds in ASKING.values() for each in kinds})}
+        params |= {"plugins": list(asking())}
+        params |= {"answers": [f"{plugin} {kind}" for plugin, draws in asking().items() for kind in draws.kinds]}
     else:
         which, arm = "d.plugin = %(plugin)s AND d.experiment_id = %(experiment)s", "d.arm"
     return frames.read(_SHOWN.format(which=which, arm=arm), params, SHOWN)
@@ -71,9 +71,11 @@ _IDENTITY = """
         WHERE shop_id = %(shop)s ORDER BY anonymous_id, proven DESC
     )"""
 
+_COUNTED = consent.spared_sql("d.customer_id", "d.anonymous_id")
+
 # The instant of a decision is in the first 48 bits of its id.
 _SHOWN = f"""
-    WITH {_IDENTITY}, bot AS MATERIALIZED (
+    WITH {_IDENTITY}, {consent.refused_sql(consent.Purpose.ANALYTICS)}, bot AS MATERIALIZED (
         SELECT DISTINCT anonymous_id FROM shop_event
         WHERE shop_id = %(shop)s AND id >= %(from_id)s AND anonymous_id <> ''
             AND lower(context->>'user_agent') ~ %(bots)s
@@ -115,10 +117,14 @@ _MARGINS = f"""
         WHERE l.order_id = o.id AND coalesce(l.unit_cost, p.cost) IS NOT NULL AND o.currency = %(currency)s
     ), 0)::float8 AS value {_ORDER}"""  # noqa: S608
 
+# A conversation is opened an instant before its first answer, so that it counts from what was said last in it.
 _RATINGS = f"""
-    WITH {_IDENTITY}
-    SELECT c.anonymous_id, coalesce(c.customer_id, k.customer_id) AS customer_id, c.opened_at AS at,
-        (c.opened_at AT TIME ZONE %(tz)s)::date AS day, c.rating::float8 AS value
-    FROM shop_conversation c LEFT JOIN known k ON k.anonymous_id = c.anonymous_id AND c.anonymous_id <> ''
-    WHERE c.shop_id = %(shop)s AND c.rating IS NOT NULL AND c.opened_at >= %(before)s AND c.opened_at < %(until)s
+    WITH {_IDENTITY}, rated AS (
+        SELECT c.*, coalesce((SELECT max(m.at) FROM shop_message m WHERE m.conversation_id = c.id), c.opened_at) AS at
+        FROM shop_conversation c WHERE c.shop_id = %(shop)s AND c.rating IS NOT NULL
+    )
+    SELECT c.anonymous_id, coalesce(c.customer_id, k.customer_id) AS customer_id, c.at,
+        (c.at AT TIME ZONE %(tz)s)::date AS day, c.rating::float8 AS value
+    FROM rated c LEFT JOIN known k ON k.anonymous_id = c.anonymous_id AND c.anonymous_id <> ''
+    WHERE c.at >= %(before)s AND c.at < %(until)s
 """  # noqa: S608
