@@ -66,8 +66,8 @@ def cards(shop: Shop) -> list[Card]:
     address = url_of(PLUGIN, "board/")
     found = counting.decided(shop, PLUGIN, timedelta(hours=24))
     counted = found.aggregate(
-        all=Count("id"), shown=Count("id", filter=Q(arm=statements.SHOWN)),
-        held=Count("id", filter=Q(arm=statements.HELD_OUT)),
+        all=Count("id"), shown=Count("id", filter=Q(payload__value__isnull=False)),
+        held=Count("id", filter=Q(payload__value__isnull=True, payload__context__considered__isnull=False)),
     )  # fmt: skip
     detail = say("%(shown)d shown, %(held)d left alone to compare with") % counted if counted["all"] else ""
     best = next(iter(live(shop.pk, SLOT)), None)

@@ -15,9 +15,8 @@ import msgspec
 import numpy as np
 from django.utils.translation import gettext as say
 
-from commerce_ai import registry
 from commerce_ai.decisions import payload
-from commerce_ai.decisions.experiments.assignment import Assigned, assign
+from commerce_ai.decisions.experiments.drawing import Drawn, draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ingest import visitors
@@ -102,13 +101,10 @@ def assortment_of(shop_id: int) -> Assortment:
 _assortments: dict[int, Assortment] = {}
 
 
-def _settings(shop_id: int, subject: Any, placement: str) -> tuple[Any, Assigned | None]:
-    """The shop's settings, under the arm that the subject was drawn into. Who may not be counted is not drawn."""
-    settings = registry.settings_for(shop_id, PLUGIN)
-    drawn = None if settings.bestsellers_only else assign(shop_id, PLUGIN, placement, subject)
-    if drawn is None or not _allows(shop_id, subject, consent.Purpose.ANALYTICS):
-        return settings, None
-    return replace(settings, **({"source": ONLY_BESTSELLERS} if drawn.holdout else drawn.config)), drawn
+def _settings(shop_id: int, subject: Any, placement: str) -> tuple[Any, Drawn]:
+    """The shop's settings, under the arm that the subject was drawn into."""
+    drawn = draw(shop_id, PLUGIN, placement, subject)
+    return (replace(drawn.settings, source=ONLY_BESTSELLERS) if drawn.held_out else drawn.settings), drawn
 
 
 def _wish(shop_id: int, subject: Any, request: Request, settings: Any, versions: Sequence[Any]) -> Wish:
@@ -174,10 +170,10 @@ def customer_id_of(shop_id: int, external_id: str, versions: Sequence[Any]) -> i
 
 def _answer(
     shop_id: int, subject: Any, request: Request, settings: Any, wish: Wish, versions: Sequence[Any], kind: str,
-    started: float, keep: bool, drawn: Assigned | None,
+    started: float, keep: bool, drawn: Drawn,
 ) -> Answer:  # fmt: skip
     chose = wish.answered[0] if wish.answered else None
-    fallback_reason = "" if chose else _why_fallback(settings, wish, versions)
+    fallback_reason = "" if chose else drawn.why or _why_fallback(settings, wish, versions)
     reasons: dict[Any, Reason | None] = {}
     items = [_item(wish, position, pick, reasons) for position, pick in enumerate(wish.picks, 1)]
     # What the visitor does next may be tied to this answer only if they let themselves be counted.
@@ -193,10 +189,9 @@ def _answer(
         session_id=subject.session_id if counted else None,
         version_id=chose.version_id if chose else None,
         payload=payload.Payload(items=[_kept(wish, each, pick) for each, pick in zip(items, wish.picks, strict=True)]),
-        experiment_id=drawn.experiment_id if drawn else None,
-        arm=drawn.arm if drawn else "",
         flags=("fallback",) if fallback_reason and settings.source != ONLY_BESTSELLERS else (),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
+        **drawn.marks,
     )
     stored = record(decision).stored if keep else False
     version = f"{chose.learner.name} v{chose.version_id}" if chose else None

@@ -37,6 +37,20 @@ class ReplyBody(msgspec.Struct, frozen=True, kw_only=True):
     session_id: Annotated[str, msgspec.Meta(max_length=255)] | None = None
 
 
+class RatingBody(msgspec.Struct, frozen=True, kw_only=True):
+    rating: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    customer_id: str | None = None
+    customer_token: str | None = None
+    anonymous_id: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+
+
+class Rated(msgspec.Struct, frozen=True):
+    """What was kept. Rate again, and the last word counts."""
+
+    conversation_id: str
+    rating: int
+
+
 class Turn(msgspec.Struct, frozen=True):
     message_id: str
     role: str
@@ -98,6 +112,28 @@ def reply(request: HttpRequest, caller: Caller, query: None, body: ReplyBody) ->
         return service.reply(caller.shop_id, subject, question, trusted=caller.is_secret)
     except kept.Unknown:
         raise not_found("conversation_id", _("There is no such conversation.")) from None
+
+
+@hot(
+    scope="chat",
+    methods=("POST",),
+    plugin="support",
+    body=RatingBody,
+    answer=Rated,
+    summary=_("How content a customer was"),
+)
+def rating(request: HttpRequest, caller: Caller, query: None, body: RatingBody, conversation_id: str) -> Rated:
+    """From 1 (not at all) to 5, by whoever had the conversation: what experiments call satisfaction."""
+    subject = caller.subject(
+        customer_id=body.customer_id, customer_token=body.customer_token, anonymous_id=body.anonymous_id
+    )
+    try:
+        found = kept.rate(
+            Shop.objects.get(pk=caller.shop_id), subject, conversation_id, body.rating, trusted=caller.is_secret
+        )
+    except kept.Unknown:
+        raise not_found("conversation_id", _("There is no such conversation.")) from None
+    return Rated(found.external_id, body.rating)
 
 
 @hot(scope="customers:read", plugin="support", query=TalksQuery, answer=Talks, summary=_("Conversations"))
@@ -164,5 +200,6 @@ urlpatterns = [
     path("support/reply", reply, name="support-reply"),
     path("support/conversations", conversations, name="support-conversations"),
     path("support/conversations/<str:conversation_id>", conversation, name="support-conversation"),
+    path("support/conversations/<str:conversation_id>/rating", rating, name="support-conversation-rating"),
     *routes(Articles()),
 ]

@@ -16,6 +16,20 @@ class Unknown(LookupError):
     """There is no such conversation, or it is not the asker's."""
 
 
+def asker(shop_id: int, subject: Any, question: Question, trusted: bool) -> Any:
+    """Who asks: a server that names nobody but the conversation speaks for whom it is with."""
+    if not trusted or not question.conversation_id or subject.customer_external_id or subject.anonymous_id:
+        return subject
+    rows = Conversation.objects.of(shop_id).filter(external_id=question.conversation_id)
+    found = rows.values_list("customer__external_id", "anonymous_id").first()
+    if found is None or not any(found):
+        return subject
+    customer, anonymous = found
+    return msgspec.structs.replace(
+        subject, customer_external_id=customer, anonymous_id=anonymous or None, proven=customer is not None
+    )
+
+
 def enter(shop: Shop, subject: Any, customer: Customer | None, question: Question, trusted: bool) -> Conversation:
     """The conversation that is meant, held until the transaction ends; a new one where none is named.
 
@@ -74,6 +88,19 @@ def keep(conversation: Conversation, asked: Message, answer: Answer) -> None:
     if answer.action == "handover":
         conversation.status = Conversation.Status.HANDED_OFF
     conversation.save()
+
+
+def rate(shop: Shop, subject: Any, external_id: str, rating: int, trusted: bool) -> Conversation:
+    """Keep how content somebody was with their conversation; the last word counts. Raises `Unknown`."""
+    found = Conversation.objects.of(shop).select_related("customer").filter(external_id=external_id).first()
+    customer = found.customer if found and subject.proven else None
+    if customer is not None and customer.external_id != subject.customer_external_id:
+        customer = None
+    if found is None or not (trusted or _is_theirs(found, subject, customer)):
+        raise Unknown(external_id)
+    found.rating = rating
+    found.save(update_fields=["rating", "updated_at"])
+    return found
 
 
 def _is_theirs(conversation: Conversation, subject: Any, customer: Customer | None) -> bool:

@@ -16,8 +16,8 @@ import msgspec
 from django.db import transaction
 from django.utils.translation import gettext as say
 
-from commerce_ai import registry
 from commerce_ai.decisions import payload
+from commerce_ai.decisions.experiments.drawing import Drawn, draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, new_decision_id, record
 from commerce_ai.ids import uuid7
@@ -29,7 +29,7 @@ from plugins.support.forms import SLOT
 
 logger = logging.getLogger(__name__)
 
-PLUGIN = "support"
+PLUGIN, PLACEMENT = "support", "chat"
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,20 @@ def reply(shop_id: int, subject: Any, question: Question, *, trusted: bool = Fal
     """
     started = time.perf_counter()
     shop = Shop.objects.get(pk=shop_id)
-    settings = registry.settings_for(shop_id, PLUGIN)
+    asker = conversations.asker(shop_id, subject, question, trusted)
+    drawn = draw(shop_id, PLUGIN, PLACEMENT, asker)
+    settings = drawn.settings
     customer = queries.customer_of(shop_id, subject.customer_external_id) if subject.proven else None
-    reading = Reading() if settings.people_only else _read(shop_id, question.text)
+    reading = Reading() if settings.people_only or drawn.held_out else _read(shop_id, question.text)
     with transaction.atomic():
         conversation = conversations.enter(shop, subject, customer, question, trusted)
         asked, is_new = conversations.note(conversation, question)
         if not is_new and (before := conversations.answer_to(conversation, asked)) is not None:
             return before
         made = _reply(shop, conversation, customer, question, reading, settings)
-        answer = _answer(conversation, made, reading, settings)
+        answer = _answer(conversation, made, reading, drawn)
         conversations.keep(conversation, asked, answer)
-    return _decide(shop_id, subject, conversation, answer, reading, started)
+    return _decide(shop_id, asker, conversation, answer, reading, started, drawn)
 
 
 def _reply(
@@ -161,8 +163,8 @@ def _read(shop_id: int, text: str) -> Reading:
         return Reading(failed=True)
 
 
-def _answer(conversation: Conversation, made: Reply, reading: Reading, settings: Any) -> Answer:
-    why = _why_fallback(reading, settings)
+def _answer(conversation: Conversation, made: Reply, reading: Reading, drawn: Drawn) -> Answer:
+    why = drawn.why or _why_fallback(reading, drawn.settings)
     return Answer(
         conversation_id=conversation.external_id,
         message_id=str(uuid7()),
@@ -181,14 +183,15 @@ def _answer(conversation: Conversation, made: Reply, reading: Reading, settings:
 
 
 def _decide(
-    shop_id: int, subject: Any, conversation: Conversation, answer: Answer, reading: Reading, started: float
-) -> Answer:
+    shop_id: int, subject: Any, conversation: Conversation, answer: Answer, reading: Reading, started: float,
+    drawn: Drawn,
+) -> Answer:  # fmt: skip
     decision = NewDecision(
         decision_id=UUID(answer.decision_id),
         shop_id=shop_id,
         plugin=PLUGIN,
         kind="reply",
-        placement="chat",
+        placement=PLACEMENT,
         subject=f"conversation:{answer.conversation_id}",
         customer_id=conversation.customer_id,
         anonymous_id=subject.anonymous_id,
@@ -204,8 +207,9 @@ def _decide(
             },
         ),
         reasons=[each.code for each in answer.reasons],
-        flags=("fallback",) if answer.fallback else (),
+        flags=("fallback",) if answer.fallback and not drawn.held_out else (),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
+        **drawn.marks,
     )
     return msgspec.structs.replace(answer, stored=record(decision).stored)
 

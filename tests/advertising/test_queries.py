@@ -96,7 +96,7 @@ def test_only_what_was_known_before_counts_and_only_what_came_after_is_an_outcom
 
 def test_decisions_teach_once_a_customer_and_outcome_window(shop, people, campaign):
     def decided(customer: Customer, arm: str, day: float, propensity: float = 0.4) -> None:
-        context = {"considered": campaign.pk, "campaign": "spring", "propensity": propensity}
+        context = {"considered": campaign.pk, "campaign": "spring", "propensity": propensity} if arm else {}
         record(
             NewDecision(
                 shop_id=shop.pk,
@@ -104,7 +104,7 @@ def test_decisions_teach_once_a_customer_and_outcome_window(shop, people, campai
                 kind="ads",
                 customer_id=customer.pk,
                 arm=arm,
-                payload=Payload(context=context),
+                payload=Payload(value="spring" if arm == "shown" else None, context=context),
                 decision_id=uuid7(instant(0) + timedelta(days=day)),
             )  # fmt: skip
         )
