@@ -18,7 +18,9 @@ from commerce_ai.decisions.proposals import AlreadyDecided
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, new_decision_id, record
 from commerce_ai.learning.live import live
+from commerce_ai.shop.facts import shop_facts
 from commerce_ai.shop.models import DemandForecast, Product, Shop
+from commerce_ai.shop.money import money_text
 from plugins.inventory import queries
 from plugins.inventory.answers import Approved, Day, Forecast, ProposalAnswer
 from plugins.inventory.forms import SLOT
@@ -189,9 +191,9 @@ def shown(row: ReorderProposal) -> ProposalAnswer:
         order_up_to=round(row.order_up_to, 3),
         safety_stock=round(row.safety_stock, 3),
         service_level=round(row.service_level, 4),
-        expected_gain=_money(row.expected_gain),
-        gain_low=_money(row.gain_low),
-        gain_high=_money(row.gain_high),
+        expected_gain=_money(row, "expected_gain"),
+        gain_low=_money(row, "gain_low"),
+        gain_high=_money(row, "gain_high"),
         reasons=_reasons(row),
         version_id=row.version_id,
         decision_id=str(row.decision_id) if row.decision_id else None,
@@ -221,8 +223,8 @@ def _decision(row: ReorderProposal, kind: str) -> NewDecision:
             value=plain(row.quantity),
             context={
                 "proposal": row.pk, "proposed_quantity": plain(row.proposed_quantity), "supplier": row.supplier_id,
-                "reorder_point": row.reorder_point, "order_up_to": row.order_up_to,
-                "service_level": row.service_level, "expected_gain": _money(row.expected_gain),
+                "reorder_point": round(row.reorder_point, 3), "order_up_to": round(row.order_up_to, 3),
+                "service_level": round(row.service_level, 4), "expected_gain": _money(row, "expected_gain"),
             },
         ),
         reasons=[reason["code"] for reason in row.reasons],
@@ -234,8 +236,9 @@ def _reasons(row: ReorderProposal) -> list[Reason]:
     return [Reason(each["code"], each["message"], each["params"]) for each in row.reasons]
 
 
-def _money(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value:.2f}"
+def _money(row: ReorderProposal, name: str) -> str | None:
+    value = getattr(row, name)
+    return None if value is None else money_text(value, shop_facts(row.shop_id).currency)
 
 
 def _why(shop: Shop, only_average: bool) -> str:

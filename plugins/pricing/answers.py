@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import msgspec
 
 from commerce_ai.decisions.reasons import Reason
+from commerce_ai.shop.money import minor_digits
 
 MOST_PRODUCTS = 200
 MOST_IDS = 500
@@ -54,9 +56,29 @@ class SimulateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Figure(msgspec.Struct, frozen=True):
+    """What to expect, and between what it lies: money in whole smallest units, units to 3 digits, elasticity to 4."""
+
     value: float
     low: float
     high: float
+
+
+def elasticity_of(value: float, low: float, high: float) -> Figure:
+    """An elasticity and its interval, as they are shown."""
+    return _figure({"value": value, "low": low, "high": high}, 4)
+
+
+def figures_of(effect: Mapping[str, Any], currency: str) -> dict[str, Figure | None]:
+    """Units, revenue, margin and gain of an effect (as JSON), as they are shown; what is unknown is None."""
+    digits = {"units": 3}
+    return {
+        name: None if each is None else _figure(each, digits.get(name, minor_digits(currency)))
+        for name, each in effect.items()
+    }
+
+
+def _figure(each: Mapping[str, float], digits: int) -> Figure:
+    return Figure(**{part: round(value, digits) + 0.0 for part, value in each.items()})  # no "-0.0"
 
 
 class Simulated(msgspec.Struct, frozen=True):

@@ -23,7 +23,6 @@ from plugins.pricing import service
 from plugins.pricing.answers import (
     DecideAnswer,
     DecideBody,
-    Figure,
     PricesAnswer,
     PricesQuery,
     ProposalRow,
@@ -32,6 +31,8 @@ from plugins.pricing.answers import (
     Refusal,
     SimulateAnswer,
     SimulateBody,
+    elasticity_of,
+    figures_of,
 )
 from plugins.pricing.models import PriceProposal
 
@@ -145,9 +146,10 @@ def _row(each: PriceProposal, currency: str) -> ProposalRow:
         current_price=money_text(each.current_price, currency), price=money_text(each.price, currency),
         prior_price=money(each.prior_price), starts_on=each.starts_on, expected_gain=money(each.expected_gain),
         gain_low=money(each.gain_low), gain_high=money(each.gain_high),
-        elasticity=Figure(each.elasticity, each.elasticity_low, each.elasticity_high),
-        effect=each.effect, reasons=each.reasons, made_at=each.made_at, expires_at=each.expires_at,
-        decided_at=each.decided_at, decision_id=str(each.decision_id) if each.decision_id else None,
+        elasticity=elasticity_of(each.elasticity, each.elasticity_low, each.elasticity_high),
+        effect=figures_of(each.effect, currency), reasons=each.reasons,
+        made_at=each.made_at, expires_at=each.expires_at, decided_at=each.decided_at,
+        decision_id=str(each.decision_id) if each.decision_id else None,
         version=f"{service.SLOT} v{each.version_id}" if each.version_id else None,
     )  # fmt: skip
 

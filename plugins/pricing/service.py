@@ -28,15 +28,16 @@ from commerce_ai.shop.money import money_text, rounded
 from commerce_ai.shop.revision import Warm
 from plugins.pricing import policy, queries, tasks
 from plugins.pricing.answers import (
-    Figure,
     Price,
     PricesAnswer,
     SimulateAnswer,
     Simulated,
     Wanted,
+    elasticity_of,
+    figures_of,
 )
 from plugins.pricing.models import PriceProposal
-from plugins.pricing.policy import Effect, Response, Rules
+from plugins.pricing.policy import Response, Rules
 from plugins.pricing.tasks import PLUGIN, SLOT
 
 
@@ -187,14 +188,11 @@ def _simulated(name: str, row: Any, price: Decimal, version: Any, rules: Rules, 
     prior = policy.prior_price(price, situation)
     return Simulated(
         name, **shown,
-        elasticity=Figure(response.elasticity, response.lower, response.upper), **_figures(effect),
+        elasticity=elasticity_of(response.elasticity, response.lower, response.upper),
+        **figures_of(asdict(effect), currency),
         prior_price=money_text(prior, currency) if prior is not None else None,
         reasons=_why(version.scorer, place, response, price, situation, rules),
     )  # fmt: skip
-
-
-def _figures(effect: Effect) -> dict[str, Any]:
-    return {name: Figure(**each) if each else None for name, each in asdict(effect).items()}
 
 
 def _why(

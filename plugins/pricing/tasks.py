@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as say
@@ -22,6 +23,7 @@ from commerce_ai.shop.models import PriceResponse, Product, Shop
 from commerce_ai.shop.money import minor_digits, rounded
 from commerce_ai.shop.revision import bump
 from plugins.pricing import policy, queries
+from plugins.pricing.answers import figures_of
 from plugins.pricing.models import PriceProposal
 from plugins.pricing.policy import Response, Rules, Situation
 from plugins.pricing.scorer import ElasticityScorer
@@ -176,10 +178,11 @@ def _make(
             "code": "raise" if dearer else "lower",
             "message": say("Demand answers to price with %(elasticity).2f (%(low).2f to %(high).2f).")
             % {"elasticity": response.elasticity, "low": response.lower, "high": response.upper},
-            "params": asdict(response),
+            "params": {name: round(value, 4) for name, value in asdict(response).items()},
         }
     ]
-    value = {"price": str(advice.price), "current_price": str(row["price"]), "effect": asdict(effect)}
+    value: dict[str, Any] = {"price": str(advice.price), "current_price": str(row["price"])}
+    value["effect"] = msgspec.to_builtins(figures_of(asdict(effect), shop.currency))
     kept = record(
         NewDecision(
             shop_id=shop.pk, plugin=PLUGIN, kind="price proposal", subject=f"product:{row['external_id']}",

@@ -114,7 +114,7 @@ def topics(request: HttpRequest, caller: Caller, query: TopicsQuery, body: None)
     found = []
     for name in service.taxonomy_for(caller.shop_id).names:
         row = counts.get(f"topic={name}", {"texts": 0, "negative": 0})
-        share = row["negative"] / row["texts"] if row["texts"] else None
+        share = _share(row) if row["texts"] else None
         found.append(Topic(name, row["texts"], row["negative"], share))
     return Topics(found, query.days)
 
@@ -132,10 +132,7 @@ def trends(request: HttpRequest, caller: Caller, query: TrendsQuery, body: None)
     kept = queries.daily(caller.shop_id, start, today + timedelta(days=1), dimension)
     alerts = SentimentAlert.objects.of(caller.shop_id).filter(day__gte=start, product=product, topic=query.topic)
     return Trend(
-        [
-            TrendDay(row["day"], row["texts"], row["negative"], row["negative"] / row["texts"])
-            for row in kept.iter_rows(named=True)
-        ],
+        [TrendDay(row["day"], row["texts"], row["negative"], _share(row)) for row in kept.iter_rows(named=True)],
         [_alert(each) for each in alerts.select_related("product").order_by("day")],
     )
 
@@ -168,6 +165,10 @@ def acknowledge(request: HttpRequest, caller: Caller, query: None, body: None, a
 _PUBLIC = (Kind.REVIEW, Kind.MENTION)
 
 
+def _share(row: Any) -> float:
+    return round(row["negative"] / row["texts"], 4)
+
+
 def _known_topic(caller: Caller, topic: str) -> None:
     names = service.taxonomy_for(caller.shop_id).names
     if topic and topic not in names:
@@ -179,16 +180,16 @@ def _mention(judged: Judgement, row: Any) -> Mention:
     words = "\n".join(each for each in (getattr(row, "title", ""), row.text) if each)
     product = judged.product.external_id if judged.product else None
     return Mention(
-        judged.kind, row.external_id, words, product, judged.at, judged.label, judged.sentiment, judged.topics,
-        judged.corrected,
+        judged.kind, row.external_id, words, product, judged.at, judged.label,
+        round(judged.sentiment, 4), judged.topics, judged.corrected,
     )  # fmt: skip
 
 
 def _alert(each: SentimentAlert) -> Alert:
     product = each.product.external_id if each.product else None
     return Alert(
-        each.pk, each.day, product, each.topic or None, each.texts, each.negative, each.expected, each.chance,
-        each.acknowledged_at,
+        each.pk, each.day, product, each.topic or None, each.texts, each.negative,
+        round(each.expected, 4), float(f"{each.chance:.3g}"), each.acknowledged_at,
     )  # fmt: skip
 
 

@@ -24,9 +24,10 @@ from commerce_ai.shop.models import (
     StockOutlook,
     Supplier,
 )  # fmt: skip
-from commerce_ai.shop.revision import refresher
+from commerce_ai.shop.revision import bump, refresher
 from plugins.inventory import exporting, service, tasks
 from plugins.inventory.models import ReorderProposal
+from tests.digits import too_long
 from tests.inventory.conftest import today
 
 
@@ -55,6 +56,17 @@ def test_a_forecast_of_chosen_days(shop, ask, go_live):
     assert answer["version"] == f"inventory.demand v{version.pk}" and not answer["fallback"] and answer["stored"]
     row = DemandForecast.objects.of(shop).get(product__external_id="tea-3", day=first)
     assert answer["days"][0]["q90"] == round(row.q90, 4) and row.planned_price == Decimal(8)
+
+
+def test_no_figure_of_an_answer_has_more_digits_than_anybody_reads(shop, ask, go_live):
+    go_live(shop)
+    forecast, orders = ask("forecasts", product_id="tea-3").json(), ask("reorder-proposals").json()
+    assert not too_long(forecast) and orders["results"] and not too_long(orders)
+    assert all(each["expected_gain"] is None or each["expected_gain"][-3] == "." for each in orders["results"])
+    Shop.objects.filter(pk=shop.pk).update(currency="JPY")
+    bump("settings", shop)
+    gains = [each["expected_gain"] for each in ask("reorder-proposals").json()["results"] if each["expected_gain"]]
+    assert gains and not any("." in each for each in gains)
 
 
 def test_days_beyond_the_horizon_and_the_emergency_switch_get_the_average(shop, ask, go_live):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from commerce_ai.shop.models import PriceChange, PricePlan, PriceResponse, Produ
 from commerce_ai.shop.revision import refresher
 from plugins.pricing import service, tasks
 from plugins.pricing.models import PriceProposal
+from tests.digits import too_long
 from tests.factories import ProductFactory, ShopFactory
 from tests.pricing.conftest import SETTINGS
 
@@ -94,10 +96,27 @@ def test_a_simulation_says_what_to_expect_with_its_interval(proposal, call):
         for name in ("units", "revenue", "margin", "gain"):
             assert each[name]["low"] <= each[name]["value"] <= each[name]["high"]
     assert bread["gain"]["value"] > 0 > tea["gain"]["value"]
-    assert tea["revenue"]["value"] == pytest.approx(tea["units"]["value"] * float(tea["price"]))
+    assert tea["revenue"]["value"] == pytest.approx(tea["units"]["value"] * float(tea["price"]), abs=0.01)
+    digits = {"units": 3, "revenue": 2, "margin": 2, "gain": 2, "elasticity": 4}
+    for each, (name, most) in itertools.product((bread, tea), digits.items()):
+        assert all(round(figure, most) == figure for figure in each[name].values()), (name, each[name])
     lower = call("POST", "prices/simulate", {"products": [{"product_id": "P1", "price": "4.00"}]})["products"][0]
     assert lower["prior_price"] == "5.00"
     assert [each["code"] for each in lower["reasons"]] == ["elasticity", "outside_guard_rails"]
+
+
+def test_no_figure_of_an_answer_has_more_digits_than_anybody_reads(proposal, call):
+    told = call("POST", "prices/simulate", {"products": [{"product_id": f"P{n}", "percent": 7.3} for n in range(8)]})
+    assert not too_long(told) and not too_long(call("GET", "prices/proposals"))
+    kept = Decision.objects.of(proposal.shop_id).filter(plugin="pricing", kind="price proposal").first()
+    assert kept is not None and not too_long(kept.payload)
+
+
+def test_where_money_has_no_smaller_unit_no_digits_are_shown(proposal, shop, call):
+    Shop.objects.filter(pk=shop.pk).update(currency="JPY")
+    refresher.poll()
+    [told] = call("POST", "prices/simulate", {"products": [{"product_id": "P1", "price": "6"}]})["products"]
+    assert all(figure == round(figure) for name in ("revenue", "margin", "gain") for figure in told[name].values())
 
 
 def test_warm_prices_read_nothing_from_postgres(proposal, shop, call):

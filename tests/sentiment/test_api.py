@@ -132,6 +132,20 @@ def test_topics_and_trends_count_what_was_judged(shop, call, product):
     assert call("GET", "trends", topic="delivery", product_id="kettle", status=400)["errors"][0]["field"] == "topic"
 
 
+def test_shares_have_few_digits(shop, call):
+    for n, (text, rating) in enumerate((("arrived late", 1), ("quick delivery", 5), ("on time, a fine parcel", 5))):
+        Review.objects.create(shop=shop, external_id=f"r{n}", text=text, rating=rating)
+    tasks.read_new(shop.pk)
+    SentimentAlert.objects.create(
+        shop=shop, day=timezone.now().date(), texts=9, negative=8, expected=1 / 3, chance=1.23456789e-9
+    )
+    told = call("GET", "trends")
+    assert told["results"][0]["negative_share"] == 0.3333
+    assert (told["alerts"][0]["expected_share"], told["alerts"][0]["chance"]) == (0.3333, 1.23e-9)
+    found = {each["topic"]: each for each in call("GET", "topics", days=7)["results"]}
+    assert found["delivery"]["negative_share"] == 0.3333
+
+
 def test_a_label_is_corrected_and_an_alert_acknowledged(shop, other_shop, call, write):
     row, *_ = write(shop, 2, 1)
     tasks.read_new(shop.pk)
