@@ -73,20 +73,24 @@ class ClassifierParams:
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts with their scripts and, where they are learned from, labels."""
+    """Texts with their scripts and, where they are learned from, labels and who wrote each (None: nobody knows)."""
 
     texts: Sequence[str]
     scripts: Sequence[Script]
     labels: Sequence[str] = ()
+    writers: Sequence[Any] = ()
 
     def of(self, keep: npt.NDArray[Any]) -> Texts:
         """Those rows alone: by a mask, or by their places."""
         places = [int(each) for each in (np.flatnonzero(keep) if keep.dtype == bool else keep)]
-        labels = [self.labels[each] for each in places] if self.labels else ()
-        return Texts([self.texts[each] for each in places], [self.scripts[each] for each in places], labels)
+        labels, writers = ([of[each] for each in places] if of else () for of in (self.labels, self.writers))
+        return Texts([self.texts[each] for each in places], [self.scripts[each] for each in places], labels, writers)
 
     def __add__(self, other: Texts) -> Texts:
-        return Texts([*self.texts, *other.texts], [*self.scripts, *other.scripts], [*self.labels, *other.labels])
+        each = (self, other)
+        writers = [who for one in each for who in one.writers or [None] * len(one.texts)]
+        labels = [*self.labels, *other.labels]
+        return Texts([*self.texts, *other.texts], [*self.scripts, *other.scripts], labels, writers)
 
     def count(self) -> Counts:
         return ngrams.count(self.texts, self.scripts)
@@ -185,7 +189,7 @@ def fit(
     params = _filled(params)
     report(stage="fitting", progress=0.5)
     counts = known.count()
-    kept = ngrams.fit(counts, known.labels, params.features)
+    kept = ngrams.fit(counts, known.labels, params.features, known.writers)
     head = _ngram_head(kept.cells(counts).matrix(), known.labels, params.c or CS[1], params.ngram_temperature or 1.0)
     made = SentimentModel(params, kept, head, linear.fit(kept.tfidf(counts).matrix(), known.labels, c=PLAIN_C))
     rows = np.array([params.share(each) > 0 for each in known.scripts], bool)
@@ -200,7 +204,7 @@ def _choose(
 ) -> ClassifierParams:
     report(stage="choosing", progress=0.0)
     counts = known.count()
-    kept = ngrams.fit(counts, known.labels, params.features)
+    kept = ngrams.fit(counts, known.labels, params.features, known.writers)
     cells, there = kept.cells(counts).matrix(), kept.cells(later.count())
     best: tuple[float, LinearClassifier, float] | None = None
     for c in (params.c,) if params.c else CS:

@@ -25,6 +25,7 @@ TEXTS = FrameSchema(
         "label": Column("text", "how it feels: positive, negative, or any other labels, two or more"),
         "language": LANGUAGE,
         "timestamp": Column("timestamp", "when; the latest texts are then held out", "UTC", required=False),
+        "writer": Column("id", "who wrote it: what one alone says is not learned", required=False, nullable=True),
     },
     doc="One row a text that somebody, or a rating, has labelled.",
 )
@@ -129,7 +130,8 @@ def texts_of(frame: pl.DataFrame) -> Texts:
     languages = frame["language"].to_list() if "language" in frame.columns else None
     texts = frame["text"].to_list()
     labels = frame["label"].cast(pl.String).to_list() if "label" in frame.columns else ()
-    return Texts(texts, scripts_of(texts, languages), labels)
+    writers = frame["writer"].to_list() if "writer" in frame.columns else ()
+    return Texts(texts, scripts_of(texts, languages), labels, writers)
 
 
 def _figures(classes: tuple[str, ...], probabilities: Any, truth: Any) -> dict[str, float]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from plugins.sentiment.features import Hashes, Script, grams
 
-LEAST_TEXTS = 2  # an n-gram of one text alone teaches little and would be most of the vocabulary
+LEAST_WRITERS = 2  # an n-gram of one person alone teaches little, would be most of the vocabulary, and tells of them
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,13 @@ def load(folder: Path) -> Ngrams:
     return Ngrams(hashes, weights[0], weights[1])
 
 
-def fit(counts: Counts, labels: Sequence[str], most: int) -> Ngrams:
-    """The `most` n-grams that stand in the most texts."""
+def fit(counts: Counts, labels: Sequence[str], most: int, writers: Sequence[Any] = ()) -> Ngrams:
+    """The `most` n-grams that stand in the most texts, of two `writers` at least.
+
+    `writers` says of each text who wrote it, None where nobody knows; without it every text is somebody else's.
+    """
     kept, of_texts = np.unique(counts.ngram, return_counts=True)
-    enough = of_texts >= LEAST_TEXTS
+    enough = (_of_writers(counts, kept, writers) if writers else of_texts) >= LEAST_WRITERS
     kept, of_texts = kept[enough], of_texts[enough]
     if len(kept) > most:
         commonest = np.sort(np.argsort(-of_texts, kind="stable")[:most])
@@ -110,6 +113,15 @@ def fit(counts: Counts, labels: Sequence[str], most: int) -> Ngrams:
     known = column >= 0
     ratio = _ratio(column[known], np.asarray(labels)[counts.row[known]], len(kept))
     return replace(made, telling=(rare * np.sqrt(ratio)).astype(np.float32))
+
+
+def _of_writers(counts: Counts, kept: Hashes, writers: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """By how many people each n-gram of `kept` was written."""
+    number: dict[Any, int] = {}
+    # A place in a tuple is no id that anybody could have.
+    who = np.array([number.setdefault((at,) if of is None else of, len(number)) for at, of in enumerate(writers)])
+    pairs = np.unique(np.searchsorted(kept, counts.ngram) * max(len(number), 1) + who[counts.row])
+    return np.bincount(pairs // max(len(number), 1), minlength=len(kept))
 
 
 def _ratio(column: npt.NDArray[np.int64], labels: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:

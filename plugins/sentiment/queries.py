@@ -28,6 +28,7 @@ _LEARNED = {
     "label": pl.String(),
     "language": pl.String(),
     "timestamp": pl.Datetime("us", "UTC"),
+    "writer": pl.String(),
 }
 _WRITTEN = {
     "kind": pl.String(),
@@ -44,7 +45,7 @@ _SPOKEN = {"product_id": pl.Int64(), "topic": pl.String(), "texts": pl.Int64(), 
 
 
 def learning_frames(shop: Shop, window: Window) -> Frames:
-    """`texts` (text, label, language, timestamp) of the window, oldest first. Raises `NotEnoughData`.
+    """`texts` (text, label, language, timestamp, writer) of the window, oldest first. Raises `NotEnoughData`.
 
     A review's rating is a weak label: 1 and 2 negative, 4 and 5 positive, 3 none. What a person labelled counts
     instead, on mentions and messages too. Nobody who withdrew consent to the training of models.
@@ -127,22 +128,23 @@ _LEARNING = f"""
     WITH {consent.refused_sql(consent.Purpose.MODEL_TRAINING)}, {_LABELS}, known AS (
         SELECT {_WORDS.format("v")} AS text,
             coalesce(l.value, CASE WHEN v.rating <= 2 THEN 'negative' WHEN v.rating >= 4 THEN 'positive' END) AS label,
-            v.language, v.at AS timestamp, v.id
+            v.language, v.at AS timestamp, v.id, 'customer ' || v.customer_id AS writer
         FROM {_table(Review)} v
         LEFT JOIN labels l ON l.subject_type = 'review' AND l.subject_id = v.id
         WHERE v.shop_id = %(shop)s AND v.status <> 'rejected' AND {_SPARED_REVIEW}
         UNION ALL
-        SELECT {_WORDS.format("m")}, l.value, m.language, m.at, m.id
+        SELECT {_WORDS.format("m")}, l.value, m.language, m.at, m.id, m.platform || ' ' || nullif(m.author, '')
         FROM {_table(Mention)} m JOIN labels l ON l.subject_type = 'mention' AND l.subject_id = m.id
         WHERE m.shop_id = %(shop)s
         UNION ALL
-        SELECT m.text, l.value, c.language, m.at, m.id
+        SELECT m.text, l.value, c.language, m.at, m.id,
+            coalesce('customer ' || c.customer_id, 'conversation ' || c.id)
         FROM {_table(Message)} m
         JOIN labels l ON l.subject_type = 'message' AND l.subject_id = m.id
         JOIN {_table(Conversation)} c ON c.id = m.conversation_id
         WHERE m.shop_id = %(shop)s AND {_SPARED_MESSAGE}
     )
-    SELECT text, label, nullif(language, '') AS language, timestamp FROM known
+    SELECT text, label, nullif(language, '') AS language, timestamp, writer FROM known
     WHERE label IS NOT NULL AND text <> '' AND timestamp >= %(start)s AND timestamp < %(end)s
     ORDER BY timestamp, id, text
 """  # noqa: S608

@@ -14,7 +14,7 @@ import pytest
 from commerce_ai import lab
 from commerce_ai.learning.learner import NotEnoughData, Silent
 from plugins.sentiment.classifier import ClassifierParams, SentimentModel
-from plugins.sentiment.features import CHARACTERS, WORDS
+from plugins.sentiment.features import CHARACTERS, WORDS, grams
 from plugins.sentiment.learner import ASKED, TEXTS, SentimentLearner, texts_of
 from tests.sentiment import words
 
@@ -106,6 +106,21 @@ def test_predict_keeps_rows_columns_and_order(tmp_path: Path) -> None:
     assert answer["id"].to_list() == [4, 3, 2, 1] and answer["text"].to_list() == asked["text"].to_list()
     assert answer["label"].to_list()[::2] == ["negative", "positive"] and answer["label"][3] == "positive"
     np.testing.assert_allclose(answer["p_negative"] + answer["p_positive"], 1, atol=1e-5)
+
+
+def test_what_one_customer_repeats_is_in_no_artifact(tmp_path: Path) -> None:
+    rows = words.frame(120, chinese=0.0).with_columns(pl.Series("writer", [f"c{n % 40}" for n in range(120)]))
+    mine = pl.col("writer") == "c7"
+    said = pl.when(mine).then(pl.col("text") + " zanzibar ferryman").otherwise(pl.col("text"))
+    params = ClassifierParams(method="tfidf")
+    for frame, learned in ((rows.with_columns(said), False), (rows.with_columns(said).drop("writer"), True)):
+        train, later = frame[:90], frame[90:]
+        model = LEARNER.fit({"texts": TEXTS.check(train, "t")}, params, Silent(), {"texts": TEXTS.check(later, "t")})
+        folder = tmp_path / str(learned)
+        folder.mkdir()
+        LEARNER.save(model, folder)
+        kept = LEARNER.load(folder).ngrams.places(grams("zanzibar ferryman", WORDS))
+        assert (kept >= 0).tolist() == [learned] * 3
 
 
 def test_any_labels_do_numbers_of_a_file_among_them() -> None:

@@ -68,6 +68,30 @@ def test_only_the_commonest_are_kept_and_come_back_from_files(tmp_path: Path) ->
     np.testing.assert_array_equal(again.cells(counts).value, made.cells(counts).value)
 
 
+def test_what_one_person_repeats_is_not_learned_and_what_two_say_is(tmp_path: Path) -> None:
+    texts = ["my secret mug", "my secret mug again", "my secret cup", "my own cup", "another cup", "another jug"]
+    counts = ngrams.count(texts, [WORDS] * 6)
+    made = ngrams.fit(counts, list("xyxyxy"), 100, ["c1", "c1", "c1", "c2", None, None])
+    made.save(tmp_path)
+    kept = ngrams.load(tmp_path).places
+    assert kept(grams("secret", WORDS)).tolist() == kept(grams("mug", WORDS)).tolist() == [-1]
+    assert (kept(grams("my secret", WORDS)) == -1).tolist() == [False, True, True]
+    assert all(kept(grams(each, WORDS))[0] >= 0 for each in ("my", "cup", "another"))  # of who is not known, too
+    everybody = ngrams.fit(counts, list("xyxyxy"), 100)
+    assert everybody.places(grams("secret", WORDS))[0] >= 0
+
+
+@given(st.lists(st.tuples(st.text("ab ", max_size=8), st.integers(0, 3) | st.none()), min_size=2, max_size=12))
+def test_an_ngram_is_kept_if_two_people_wrote_it(written: list[tuple[str, int | None]]) -> None:
+    texts, writers = [text for text, _ in written], [who for _, who in written]
+    made = ngrams.fit(ngrams.count(texts, [WORDS] * len(texts)), ["x"] * len(texts), 1000, writers)
+    people: dict[int, set[object]] = {}
+    for at, (text, who) in enumerate(written):
+        for number in grams(text, WORDS).tolist():
+            people.setdefault(number, set()).add(("nobody", at) if who is None else who)
+    assert set(made.hashes.tolist()) == {number for number, of in people.items() if len(of) >= 2}
+
+
 @pytest.mark.parametrize(
     ("text", "language", "script"),
     [

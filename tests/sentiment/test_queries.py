@@ -26,7 +26,7 @@ def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def learned(shop: Any, start: Any = None, end: Any = None) -> dict[str, str]:
     window = Window(start, end or timezone.now() + timedelta(days=1))
     rows = queries.learning_frames(shop, window)["texts"]
-    assert rows.columns == ["text", "label", "language", "timestamp"]
+    assert rows.columns == ["text", "label", "language", "timestamp", "writer"]
     return dict(zip(rows["text"], rows["label"], strict=True))
 
 
@@ -71,6 +71,30 @@ def test_mentions_and_messages_are_learned_from_once_labelled(shop, other_shop):
     label(shop, message, "negative")
     assert learned(shop) == {"praised": "positive", "angry": "negative"}
     assert learned(other_shop) == {}
+
+
+def test_it_is_known_who_wrote_a_text_where_anybody_knows(shop):
+    customer = Customer.objects.create(shop=shop, external_id="c1")
+    review(shop, "mine", 5, customer=customer)
+    review(shop, "nobody's", 5)
+    for name, author in (("signed", "Ada"), ("unsigned", "")):
+        made = Mention.objects.create(shop=shop, external_id=name, platform="news", text=name, author=author)
+        label(shop, made, "positive")
+    talks = [
+        Conversation.objects.create(shop=shop, external_id=name, **of)
+        for name, of in (("own", {"customer": customer}), ("strange", {"anonymous_id": "a1"}))
+    ]
+    for talk in talks:
+        for number in (1, 2):
+            name = f"{talk.external_id} {number}"
+            said = {"shop": shop, "external_id": name, "conversation": talk, "role": "customer", "text": name}
+            label(shop, Message.objects.create(**said), "negative")
+    rows = queries.learning_frames(shop, Window(None, timezone.now() + timedelta(days=1)))["texts"]
+    by_text = dict(zip(rows["text"], rows["writer"], strict=True))
+    assert by_text["nobody's"] is None and by_text["unsigned"] is None and by_text["signed"] is not None
+    assert by_text["mine"] == by_text["own 1"] == by_text["own 2"] is not None
+    assert by_text["strange 1"] == by_text["strange 2"] is not None
+    assert len({by_text["mine"], by_text["strange 1"], by_text["signed"]}) == 3
 
 
 def test_who_refused_training_is_left_out(shop):
