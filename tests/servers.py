@@ -63,8 +63,12 @@ class Process:
 
     def output(self) -> str:
         """The last of what it wrote."""
+        return self.log().decode(errors="replace")[-4000:]
+
+    def log(self) -> bytes:
+        """All that it wrote: what the supervisor puts into ``var/log``."""
         self._log.seek(0)
-        return self._log.read().decode(errors="replace")[-4000:]
+        return self._log.read()
 
     def pids(self) -> list[int]:
         """The process, then its children."""
