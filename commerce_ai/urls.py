@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from commerce_ai import registry
 from commerce_ai.api import errors, health
 from commerce_ai.api.mounting import mounted
+from commerce_ai.sample import pictures
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/v1/", include("commerce_ai.api.urls")),
     path("v1/", include("commerce_ai.api.tracking_urls")),
     path("webhooks/", include("commerce_ai.api.webhook_urls")),
+    path(f"{pictures.PATH}<str:name>", pictures.picture, name="sample-picture"),
     re_path(r"^(?:api|v1|webhooks)/", errors.unknown_route),
 ]
 # Pages for people, and the one error shape for programs.

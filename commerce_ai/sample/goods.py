@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from commerce_ai.sample.pictures import PATH, name_of
 from commerce_ai.sample.truth import POPULARITY
 from commerce_ai.sample.words import SHELVES, STYLES, SUPPLIERS
 
@@ -92,6 +93,7 @@ def _named(
         "brand": [],
         "tags": [],
         "colour": [],
+        "image_url": [],
     }
     for s, y, t, k, i in zip(
         shelf.tolist(), style.tolist(), thing.tolist(), turn.tolist(), number.tolist(), strict=True
@@ -106,6 +108,7 @@ def _named(
         rows["brand"].append(brand)
         rows["tags"].append([names[y]])
         rows["colour"].append(colour)
+        rows["image_url"].append(f"/{PATH}{name_of(each.things[t][0], colour, names[y])}")
     return rows
 
 

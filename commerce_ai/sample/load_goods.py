@@ -33,7 +33,7 @@ def load_goods(shop: Shop, sample: Sample) -> np.ndarray:
         pl.struct(pl.col("colour")).struct.json_encode().alias("attributes"),
     )
     columns = ["shop", "external_id", "title", "description", "category", "brand", "price", "cost", "attributes",
-               "tags", "active", "source", "created_at"]  # fmt: skip
+               "image_url", "tags", "active", "source", "created_at"]  # fmt: skip
     upsert(Product, columns, products, key=("shop", "external_id"))
     ids = ids_of(Product, shop, goods.products)
     warehouse = Location.objects.create(shop=shop, external_id="main", name="Main warehouse", country="DE")

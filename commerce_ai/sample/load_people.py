@@ -21,6 +21,7 @@ from commerce_ai.shop.models import (
     OrderLine,
     Payment,
     Shop,
+    SocialTie,
 )
 from plugins.advertising.models import Assignment
 
@@ -29,7 +30,7 @@ VAT = 0.19
 
 def load_people(shop: Shop, sample: Sample) -> np.ndarray:
     people = sample.people
-    columns = ["shop", "external_id", "name", "email", "country", "birth_year", "source", "created_at"]
+    columns = ["shop", "external_id", "name", "email", "country", "birth_year", "gender", "source", "created_at"]
     customers = people.customers.with_columns(pl.lit(shop.pk).alias("shop"), pl.lit("sample").alias("source"))
     upsert(Customer, columns, customers, key=("shop", "external_id"))
     ids = ids_of(Customer, shop, people.customers)
@@ -37,6 +38,13 @@ def load_people(shop: Shop, sample: Sample) -> np.ndarray:
         pl.Series("customer", ids[people.identities["customer"]]), pl.lit(shop.pk).alias("shop")
     )
     copy_rows(Identity, ["shop", "anonymous_id", "customer", "proven"], links)
+    ties = people.ties.with_columns(
+        pl.Series("customer", ids[people.ties["customer"]]),
+        pl.Series("other", ids[people.ties["other"]]),
+        pl.lit(shop.pk).alias("shop"),
+        pl.lit("sample").alias("source"),
+    )
+    copy_rows(SocialTie, ["shop", "customer", "other", "kind", "at", "source"], ties)
     return ids
 
 

@@ -14,6 +14,7 @@ Sources, where there are any; what names none is assumed:
   what costs too much left out beforehand, as in Tversky's elimination by aspects, Psych. Review 79 (1972) 281-299.
 - Position: the examination hypothesis, falling as a power of the place (Joachims, Swaminathan, Schnabel, WSDM 2017,
   where an exponent of 1 suits lists of results; a row of pictures is taken in more evenly).
+- Homophily: McPherson, Smith-Lovin, Cook, Annual Review of Sociology 27 (2001) 415-444; how strong is assumed.
 - Searches: about half of a shop's visitors begin with what they have in mind instead of what the page offers.
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +45,9 @@ CARTS = 0.09  # of views, at the usual price
 CHECKS_OUT = 0.4  # of visits with something in the cart
 STRANGERS = 0.15  # of visits are by people who never say who they are
 LOGGED_IN = 0.5  # of customers' visits
+GENDERS = {"female": 0.46, "male": 0.42, "other": 0.02, "": 0.10}  # nothing said: a tenth
+GENDER_LEANING, AGE_LEANING = 0.5, 0.3  # spread over shelves, in logs of taste; of age: for each twelve years
+TIES_EACH, HOMOPHILY = 1.5, 0.7  # ties of a customer; the share of them to somebody of the same shelf and style
 LEAVE, LEAVE_AFTER_DAYS = 0.4, 70.0  # customers who leave for good some day, and when on average
 
 # --- prices -----------------------------------------------------------------------------------------------
@@ -113,6 +118,11 @@ class Truth:
     quality: Floats
     usual: Floats
     elasticity: Floats
+
+    @cached_property
+    def arrivals(self) -> Floats:
+        """Cumulated shares of visits by customer: the eager ones come more often."""
+        return np.cumsum(self.activity) / self.activity.sum()
 
     def liking(self, customer: int, products: Rows) -> Floats:
         """How much more than the average product each is liked, in logits; prices and quality aside."""
