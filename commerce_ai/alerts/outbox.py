@@ -34,7 +34,7 @@ def deliver(until: float | None = None) -> int:
         except sending.NotSent as error:
             _put_back(claimed, error)
         except Exception as error:  # a library's own: its text may hold the address
-            logger.exception("message %s could not be sent", claimed.pk)
+            logger.error("message %s could not be sent (%s)", claimed.pk, type(error).__name__)
             _put_back(claimed, sending.NotSent(type(error).__name__))
         else:
             _done(claimed)

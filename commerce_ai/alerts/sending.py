@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -27,6 +28,7 @@ SCHEMES: dict[str, tuple[str, ...]] = {
     Channel.Kind.PUSHOVER: ("pover",),
 }
 _TIMEOUT_S = 10
+OLD_SIGNS_FOR = timedelta(hours=24)
 
 
 class NotSent(Exception):
@@ -59,6 +61,16 @@ def check_address(kind: str, url: str) -> None:
         raise outgoing.Refused(say("The address must begin with %(scheme)s://.") % {"scheme": SCHEMES[kind][0]})
     if "verify=no" in rest.lower() or "redirect=yes" in rest.lower():
         raise outgoing.Refused(say("Certificates are always verified, and redirects never followed."))
+
+
+def rotate(channel: Channel) -> str:
+    """A new signing secret, which is shown now and never again; the old one goes on signing beside it for a day."""
+    made = signing.new_secret()
+    if channel.secret:
+        channel.old_secret, channel.old_secret_until = channel.secret, timezone.now() + OLD_SIGNS_FOR
+    channel.secret = made
+    channel.save(update_fields=["secret", "old_secret", "old_secret_until"])
+    return made
 
 
 def body_of(delivery: Delivery) -> bytes:

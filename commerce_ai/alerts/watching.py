@@ -41,6 +41,23 @@ def watch(shop: Shop, now: datetime | None = None) -> int:
     return found
 
 
+def spoken(shop: Shop, rule: AlertRule, now: datetime | None = None, days: int = 90) -> list[date]:
+    """On which of the last `days` finished days the rule would have spoken: what a person sees before they trust it."""
+    last = (now or timezone.now()).astimezone(shop.tz).date() - timedelta(days=1)
+    rows = DailyMetric.objects.of(shop).filter(
+        name=rule.metric, dimension=rule.dimension, day__lte=last,
+        day__gt=last - timedelta(days=days + 7 * usual.WEEKS + rule.window_days),
+    )  # fmt: skip
+    figures, bounds = dict(rows.values_list("day", "value")), _bounds(rule)
+    found = []
+    for day in (last - timedelta(days=back) for back in range(days)):
+        earliest = day - timedelta(days=7 * usual.WEEKS + rule.window_days)
+        known = {each: value for each, value in figures.items() if earliest < each <= day}
+        if usual.judge(known, day, bounds) is not None:
+            found.append(day)
+    return found
+
+
 def forget(rule: AlertRule) -> None:
     """A rule that is deleted, changed or off: what it said is over."""
     raising.resolve(rule.shop_id, SOURCE, _key(rule))

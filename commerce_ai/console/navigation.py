@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from commerce_ai import registry
+from commerce_ai.console.alerts_bell import bell
 from commerce_ai.console.pages import url_of, visible
 from commerce_ai.console.scope import may, scope_of
 from commerce_ai.plugin import Plugin
@@ -66,6 +67,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [{"items": first}]
     if scope_of(request).shop is None:
         return [*groups, _group(_("Settings"), _tables(request, ACCESS), closed=False)]
+    first.append(bell(request))
     learning = _tables(request, (("learning.run", "play_circle"), ("learning.version", "deployed_code")))
     decided = _tables(request, (("decisions.decision", "fork_right"),))
     groups.append(_group(_("Learning"), [*learning, *decided, _experiments(request)], closed=False))

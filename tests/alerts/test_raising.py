@@ -73,7 +73,12 @@ def test_there_are_three_severities(shop):
 
 
 def test_the_worth_most_comes_first_then_the_worst(shop):
-    for key, severity, money in (("a:1", "info", 5), ("b:1", "critical", None), ("c:1", "warning", 900), ("d:1", "warning", None)):
+    for key, severity, money in (
+        ("a:1", "info", 5),
+        ("b:1", "critical", None),
+        ("c:1", "warning", 900),
+        ("d:1", "warning", None),
+    ):
         say(shop, key, severity, money=money)
     assert [each.key for each in inbox.ranked(shop)] == ["c:1", "a:1", "b:1", "d:1"]
     assert [each.group for each in inbox.open_incidents(shop)] == ["fraud:c", "fraud:a", "fraud:b", "fraud:d"]
