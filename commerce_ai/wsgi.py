@@ -11,6 +11,7 @@ from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 
+from commerce_ai.decisions import losses  # noqa: E402
 from commerce_ai.shop.revision import refresher  # noqa: E402
 
 
@@ -32,4 +33,5 @@ def _warm_up() -> None:
 
 
 refresher.ensure_started()
+losses.keep_settled()
 threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()

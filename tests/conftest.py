@@ -73,9 +73,11 @@ def _clean_redis(request: pytest.FixtureRequest) -> None:
 
     for database in (settings.REDIS_DB, settings.REDIS_DB + 1):
         redis.Redis(unix_socket_path=str(settings.EMBEDDED.redis_socket), db=database).flushdb()
+    from commerce_ai.decisions import losses
     from commerce_ai.shop.revision import forget_everything
 
     forget_everything()
+    losses.forget_all()
 
 
 @pytest.fixture(scope="session")

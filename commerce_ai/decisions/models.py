@@ -10,13 +10,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
-from commerce_ai.decisions.outcome_models import Credit, Heard, Outcome, Stale
+from commerce_ai.decisions.outcome_models import Credit, Heard, Loss, Outcome, Stale
 from commerce_ai.ids import time_of, uuid7
 from commerce_ai.shop import partitions
 from commerce_ai.shop.models import Shop, ShopModel
 from commerce_ai.shop.personal import Basis, Handling, Keep
 
-__all__ = ["Credit", "Decision", "Experiment", "ExperimentPoint", "Heard", "Outcome", "Stale"]
+__all__ = ["Credit", "Decision", "Experiment", "ExperimentPoint", "Heard", "Loss", "Outcome", "Stale"]
 
 
 class Decision(ShopModel):

@@ -128,3 +128,19 @@ class Stale(ShopModel):
 
     def __str__(self) -> str:
         return str(self.order_id or self.decision_id or self.day)
+
+
+class Loss(ShopModel):
+    """A decision that was answered, flagged, and is not in Postgres. All that is left of it is its id, of no person."""
+
+    decision_id = models.UUIDField(_("decision"), primary_key=True, editable=False)
+    plugin = models.CharField(_("plugin"), max_length=64)
+
+    not_personal = {"plugin": _NO_PERSON}
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("lost decision"), _("lost decisions")
+        indexes = [models.Index(fields=["shop", "plugin"], name="decisions_loss_plugin")]
+
+    def __str__(self) -> str:
+        return f"{self.plugin} {self.decision_id}"

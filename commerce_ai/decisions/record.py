@@ -3,13 +3,14 @@
 An impression is committed without waiting for the disk (`synchronous_commit = off`: a crash of Postgres may lose the
 last fraction of a second, never corrupt anything); verdicts, prices and approvals are `durable`. What fails is
 counted as lost, and the answer goes out flagged. So does one whose INSERT takes over `settings.DECISION_LIMIT_S` (50
-ms); that INSERT goes on, and is counted as lost only if it fails in the end.
+ms); that INSERT goes on, and is counted as lost only if it fails in the end. No answer is flagged before `losses` has
+noted it on disk, so that the count holds whatever becomes of this process.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -58,31 +59,21 @@ def new_decision_id() -> UUID:
 
 def record(decision: NewDecision, durable: bool = False) -> Recorded:
     """Keep `decision`. Never raises for what Postgres does; within a transaction of the caller it is part of it."""
-    wrapper = connections["default"]
+    wrapper, who = connections["default"], (decision.shop_id, decision.plugin, decision.decision_id)
     try:
         if wrapper.in_atomic_block:
             with transaction.atomic(), wrapper.cursor() as cursor:
                 cursor.execute(_PART, _values(decision, durable))
         else:
             values = [*_values(decision, durable), "on" if durable else "off"]
-            _statement.run(wrapper, values, settings.DECISION_LIMIT_S, _when_late(decision))
+            _statement.run(wrapper, values, settings.DECISION_LIMIT_S, partial(losses.tell, *who))
     except Late:
+        losses.expect(*who)
         return Recorded(decision.decision_id, stored=False)
     except Exception as error:
-        losses.count(decision.shop_id, decision.plugin, error)
+        losses.count(*who, error)
         return Recorded(decision.decision_id, stored=False)
     return Recorded(decision.decision_id, stored=True)
-
-
-def _when_late(decision: NewDecision) -> Callable[[Exception | None], None]:
-    """What comes of an INSERT that nobody waited for: it is kept after all, or it is a loss."""
-    shop_id, plugin = decision.shop_id, decision.plugin
-
-    def tell(error: Exception | None) -> None:
-        if error is not None:
-            losses.count(shop_id, plugin, error)
-
-    return tell
 
 
 _INSERT = (

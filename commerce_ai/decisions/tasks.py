@@ -9,7 +9,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from commerce_ai.decisions import attribution, marks
+from commerce_ai.decisions import attribution, losses, marks
 from commerce_ai.decisions.experiments.tasks import refresh_experiments
 from commerce_ai.decisions.rules import rules_of
 from commerce_ai.shop.models import Shop
@@ -23,6 +23,7 @@ LONGEST_S = 300  # a job leaves the rest to the next one after this
 def attribute() -> int:
     """Work off what was marked, shop by shop; how many marks that were."""
     until = time.monotonic() + LONGEST_S
+    losses.settle()  # those of this machine's processes that are gone
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM shop_shop s WHERE EXISTS (SELECT 1 FROM decisions_heard h WHERE h.shop_id = s.id)"
