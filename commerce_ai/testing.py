@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from django.utils.module_loading import import_string
 
 from commerce_ai import registry
 from commerce_ai.api.errors import unknown_route
+from commerce_ai.api.hot_schema import views
 from commerce_ai.learning.learner import Frames, Learner, Silent
 from commerce_ai.learning.params import describe_params
 from commerce_ai.plugin import Card, Health, Plugin
@@ -42,6 +44,7 @@ WITH_DJANGO = {
 }  # fmt: skip
 ARTIFACT_SUFFIXES = {".safetensors", ".ubj", ".onnx", ".npy", ".json"}
 FORBIDDEN_WHEN_SERVING = ("torch", "transformers")
+PERSON = {"customer_id", "customer_token", "anonymous_id"}
 FORBIDDEN_EVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle"}
 
 
@@ -50,6 +53,12 @@ class PluginContract:
 
     slug: ClassVar[str]
     frames: ClassVar[Mapping[str, Callable[[], Frames]]] = {}
+    # Of a plugin that `draws`: kind of decision -> how somebody asks for one (method, path below /api/v1/, fields).
+    asks: ClassVar[Mapping[str, Callable[[str], tuple[str, str, dict[str, Any]]]]] = {}
+
+    @staticmethod
+    def furnish(shop: Any) -> None:
+        """What a shop must have before `asks` can be answered."""
 
     @pytest.fixture
     def plugin(self) -> Plugin:
@@ -186,7 +195,6 @@ class PluginContract:
 
     def test_routes_answer_404_where_the_plugin_is_off(self, plugin: Plugin, shop: Any, client: Any) -> None:
         from commerce_ai.api import urls
-        from commerce_ai.api.hot_schema import views
         from commerce_ai.api.keys import create_key
         from commerce_ai.api.scopes import SCOPES
 
@@ -217,6 +225,47 @@ class PluginContract:
             client.force_login(owner)
             answer = client.get(address)
             assert answer.status_code == 200, (address, answer.status_code)
+
+    # --- experiments and the holdout ---
+
+    def test_who_answers_visitors_says_that_they_are_drawn(self, plugin: Plugin) -> None:
+        routes = [view.hot for _path, view in views(plugin.urlpatterns(), "") if hasattr(view, "hot")]
+        answers = [each for each in routes if _fields(each.answer) >= {"decision_id", "fallback"}]
+        asked = [each for each in answers if (_fields(each.query) | _fields(each.body)) & PERSON]
+        assert not asked or plugin.draws, f"{plugin.slug} answers visitors: draw them, and say so in `draws`"
+        assert not (plugin.draws and plugin.undrawn)
+        assert set(self.asks) == set(plugin.draws.kinds if plugin.draws else ())
+        form = plugin.settings_form_class()
+        if plugin.draws and plugin.draws.emergency:
+            assert form and plugin.draws.emergency in form.base_fields
+
+    def test_who_is_held_out_gets_the_fallback_and_the_decision_says_so(
+        self, plugin: Plugin, shop: Any, client: Any, monkeypatch: Any
+    ) -> None:
+        from commerce_ai.decisions.experiments import lifecycle
+        from commerce_ai.decisions.models import Decision
+
+        asked_for: list[Any] = []
+        if plugin.draws:
+            live = lambda *slot, **more: asked_for.append(slot) or []  # noqa: E731
+            monkeypatch.setattr(f"{plugin.name}.service.live", live, raising=False)
+        holdout = lifecycle.set_holdout(shop, 0.5)
+        ask = asker(self, plugin, shop, client)
+        for kind in self.asks:
+            met = set()
+            for number in range(60):
+                asked_for.clear()
+                answer = ask(kind, f"person-{number}")
+                kept = Decision.objects.of(shop).get(pk=answer["decision_id"])
+                is_out = kept.experiment_id == holdout.pk
+                assert (kept.plugin, kept.kind, kept.arm == "holdout") == (plugin.slug, kind, is_out)
+                assert kept.anonymous_id or kept.customer_id, "a decision that is counted says of whom"
+                assert answer["fallback_reason"].startswith("Held out") == is_out
+                assert not is_out or (answer["fallback"] and answer["version"] is None and not asked_for)
+                met.add(is_out)
+                if len(met) == 2:
+                    break
+            assert met == {True, False}
 
     # --- learners on small frames ---
 
@@ -255,6 +304,36 @@ class PluginContract:
             assert not register.undeclared_of(model), f"{model}: declare them in `personal` or in `not_personal`"
             assert all(entry.basis and entry.retention for entry in register.entries_of(model))
             assert hasattr(model._default_manager, "of") or not any(f.name == "shop" for f in model._meta.fields), model
+
+
+def asker(contract: Any, plugin: Plugin, shop: Any, client: Any) -> Callable[..., dict[str, Any]]:
+    """``ask(kind, who, **more)`` by HTTP with a secret key, as `asks` of the contract says; a customer of that id is
+    there."""
+    from commerce_ai.api.keys import create_key
+    from commerce_ai.api.scopes import SCOPES
+    from commerce_ai.shop.models import Customer
+
+    registry.switch(shop, plugin.slug, on=True)
+    contract.furnish(shop)
+    sent = {"authorization": f"Bearer {create_key(shop, plugin.slug, 'secret', SCOPES)[1]}"}
+    refresher.poll()
+
+    def ask(kind: str, who: str, **more: Any) -> dict[str, Any]:
+        Customer.objects.get_or_create(shop=shop, external_id=who)
+        method, path, fields = contract.asks[kind](who)
+        fields = {name: value for name, value in {**fields, **more}.items() if value is not None}
+        if method == "GET":
+            answer = client.get(f"/api/v1/{path}", fields, headers=sent)
+        else:
+            answer = client.generic(method, f"/api/v1/{path}", json.dumps(fields), "application/json", headers=sent)
+        assert answer.status_code == 200, (path, answer.content)
+        return answer.json()
+
+    return ask
+
+
+def _fields(struct: Any) -> set[str]:
+    return set(getattr(struct, "__struct_fields__", ()))
 
 
 def address_of_nothing(path: str) -> str:

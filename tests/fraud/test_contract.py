@@ -9,3 +9,4 @@ from tests.fraud.frames import payments
 class TestContract(PluginContract):
     slug = "fraud"
     frames = {"fraud.trees": lambda: {"transactions": payments()}}
+    asks = {"score": lambda who: ("POST", "fraud/score", {"payment_id": who, "amount": "20.00", "customer_id": who})}

@@ -9,3 +9,4 @@ from tests.support.conftest import questions
 class TestContract(PluginContract):
     slug = "support"
     frames = {"support.intent": lambda: {"texts": questions()}}
+    asks = {"reply": lambda who: ("POST", "support/reply", {"text": "Where is my parcel?", "anonymous_id": who})}

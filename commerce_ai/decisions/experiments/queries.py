@@ -31,14 +31,17 @@ def shown(experiment: Experiment, until: datetime) -> pl.DataFrame:
     """
     params = _params(experiment, until)
     if experiment.holdout:
-        # Who may not be counted is not drawn, so that they are on neither side.
-        which = f"d.plugin = ANY(%(plugins)s) AND d.plugin || ' ' || d.kind = ANY(%(answers)s) AND {_COUNTED}"
+        which = _ANSWERS
         arm = f"CASE WHEN d.experiment_id = %(experiment)s AND d.arm = '{HOLDOUT}' THEN '{HOLDOUT}' ELSE '{REST}' END"
-        params |= {"plugins": list(asking())}
-        params |= {"answers": [f"{plugin} {kind}" for plugin, draws in asking().items() for kind in draws.kinds]}
     else:
         which, arm = "d.plugin = %(plugin)s AND d.experiment_id = %(experiment)s", "d.arm"
     return frames.read(_SHOWN.format(which=which, arm=arm), params, SHOWN)
+
+
+def answered(experiment: Experiment, until: datetime) -> pl.DataFrame:
+    """The same of everybody who was answered where it is to run, from its `starts_at` on; nobody is in an arm."""
+    which = f"{_ANSWERS} AND %(plugin)s::text IN ('', d.plugin) AND %(placement)s::text IN ('', d.placement)"
+    return frames.read(_SHOWN.format(which=which, arm="''"), _params(experiment, until), SHOWN)
 
 
 def facts(experiment: Experiment, until: datetime) -> pl.DataFrame:
@@ -58,6 +61,8 @@ def _params(experiment: Experiment, until: datetime) -> dict[str, Any]:
     start, shop = experiment.starts_at or until, experiment.shop
     rules = rules_of(shop)
     return {
+        "plugins": list(asking()), "placement": experiment.placement,
+        "answers": [f"{plugin} {kind}" for plugin, draws in asking().items() for kind in draws.kinds],
         "shop": shop.pk, "experiment": experiment.pk, "plugin": experiment.plugin, "tz": shop.timezone,
         "currency": shop.currency, "start": start, "before": start - BEFORE, "until": until,
         "from_id": uuid7_floor(start), "until_id": uuid7_floor(until), "bots": rules.bot_pattern,
@@ -71,7 +76,10 @@ _IDENTITY = """
         WHERE shop_id = %(shop)s ORDER BY anonymous_id, proven DESC
     )"""
 
-_COUNTED = consent.spared_sql("d.customer_id", "d.anonymous_id")
+# Who may not be counted is not drawn, so that they are on no side.
+_ANSWERS = "d.plugin = ANY(%(plugins)s) AND d.plugin || ' ' || d.kind = ANY(%(answers)s) AND " + consent.spared_sql(
+    "d.customer_id", "d.anonymous_id"
+)
 
 # The instant of a decision is in the first 48 bits of its id.
 _SHOWN = f"""

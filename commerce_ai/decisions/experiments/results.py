@@ -64,7 +64,7 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> int:
     shown = queries.shown(experiment, min(now, experiment.stops_at or now))
     units = measures.units_of(shown, experiment.unit)
     names = [each.name for each in experiment.parsed_arms]
-    rows = _rows(experiment, units, shown, until)
+    rows = rows_of(experiment, units, shown, until)
     day = timezone.localtime(until, experiment.shop.tz).date()
     found = measures.points(units, rows, experiment.metric, names, experiment.planned, day)
     write_points(experiment, [_kept(experiment, each) for each in found])
@@ -97,7 +97,8 @@ def needed(experiment: Experiment, mean: float, variance: float) -> float:
     return _needed(mean, variance, [each / sum(weights) for each in weights])
 
 
-def _rows(experiment: Experiment, units: measures.Units, shown: pl.DataFrame, until: datetime) -> pl.DataFrame:
+def rows_of(experiment: Experiment, units: measures.Units, shown: pl.DataFrame, until: datetime) -> pl.DataFrame:
+    """What the units did, as `measures.points` takes it."""
     if experiment.metric == Experiment.Metric.CLICKS:
         return measures.of_answers(units, shown)
     rows = measures.of_units(units, queries.facts(experiment, until))
