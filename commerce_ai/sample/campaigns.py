@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -28,6 +28,10 @@ class Campaigns:
     extra_day: np.ndarray
     uplift: np.ndarray
     sent_at: datetime
+
+    def before(self, now: datetime) -> Campaigns:
+        """Without whom it was sent to later."""
+        return replace(self, assigned=self.assigned.filter(pl.col("at") < now))
 
 
 def make_campaigns(rng: np.random.Generator, people: People, midnights: list[datetime]) -> Campaigns:

@@ -23,21 +23,30 @@ TIMEZONE = "Europe/Berlin"
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is of it. `visits_each`: visits of an average customer over all `days`."""
+    """How much there is of it. `visits_each`: visits of an average customer over all `days`.
+
+    With `day` the shop is as it stood when so many of its days were over: what came later is not there, and day 7 goes
+    on from day 1.
+    """
 
     products: int = 240
     customers: int = 2000
     days: int = 120
     visits_each: float = 14.0
+    day: int | None = None
 
     def __post_init__(self) -> None:
+        if self.day is not None and not 0 <= self.day <= self.days:
+            raise ValueError(f"the day is one of 0 to {self.days}, not {self.day}")
         if self.customers < 1 or self.days < 1 or self.visits_each <= 0:
             raise ValueError(f"a shop needs customers, days and visits: {self}")
 
 
 DEMO = Size()
 TINY = Size(products=96, customers=120, days=60, visits_each=12.0)  # for tests
+SMALL = Size(products=3000, customers=7000, days=90, visits_each=3.0)  # some 40 orders a day
 SERVING = Size(products=100_000, customers=200_000, days=90, visits_each=4.0)  # for measuring answers
+PRESETS = {"demo": DEMO, "small": SMALL, "large": SERVING}
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ def generate(seed: int = 1, size: Size = DEMO, until: date | None = None) -> Sam
     Everything happened on the `size.days` days before. About a second for the default size.
     """
     zone = zoneinfo.ZoneInfo(TIMEZONE)
-    last = until or datetime.now(zone).date()
+    shown = size.days if size.day is None else size.day
+    last = (until or datetime.now(zone).date()) + timedelta(days=size.days - shown)
     midnights = [_midnight(last - timedelta(days=back), zone) for back in range(size.days, -1, -1)]
     # A stream of its own for each part: another number of customers leaves the products as they are.
     streams = [np.random.default_rng([seed, part]) for part in range(8)]
@@ -101,8 +111,12 @@ def generate(seed: int = 1, size: Size = DEMO, until: date | None = None) -> Sam
     orders, lines = happenings.orders, happenings.lines
     payments = make_payments(streams[4], people, orders, midnights)
     talk = make_talk(streams[5], goods, people, orders, lines, midnights)
-    goods = replace(goods, stock=make_stock(streams[6], goods, orders, lines, midnights[-1]))
-    return Sample(goods, people, prices, campaigns, happenings, payments, talk, midnights[-1])
+    now = midnights[shown]
+    if shown < size.days:
+        prices, campaigns = prices.before(now, shown), campaigns.before(now)
+        happenings, payments, talk = happenings.before(now), payments.before(now), talk.before(now)
+    goods = replace(goods, stock=make_stock(streams[6], goods, happenings.orders, happenings.lines, now))
+    return Sample(goods, people, prices, campaigns, happenings, payments, talk, now)
 
 
 def _midnight(day: date, zone: zoneinfo.ZoneInfo) -> datetime:

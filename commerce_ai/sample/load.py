@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import date, datetime
+from uuid import UUID
 
 import numpy as np
 from django.db import transaction
 
-from commerce_ai.ids import uuid7
+from commerce_ai.ids import uuid7_floor
 from commerce_ai.ingest import metrics
 from commerce_ai.sample.generate import DEMO, TIMEZONE, Sample, Size, generate
 from commerce_ai.sample.load_goods import load_goods
@@ -94,15 +95,18 @@ def _events(shop: Shop, sample: Sample, products: np.ndarray, customers: np.ndar
     skus, names = goods["external_id"].to_list(), people["external_id"].to_list()
     numbers, totals = sample.happenings.orders["external_id"].to_list(), sample.happenings.orders["total"].to_list()
     product_ids, customer_ids = products.tolist(), customers.tolist()
-    columns = ("name", "visit", "anonymous_id", "customer", "product", "price", "at", "order")
+    columns = ("name", "visit", "anonymous_id", "customer", "product", "price", "at", "dwell_s", "order")
+    ours = shop.pk << 32
     for number, row in enumerate(sample.happenings.events.select(columns).iter_rows()):
-        name, visit, anonymous_id, customer, product, price, at, order = row
+        name, visit, anonymous_id, customer, product, price, at, dwell_s, order = row
         if order is not None:
             properties = {"order_id": numbers[order], "total": totals[order], "currency": shop.currency}
         else:
             properties = {"product_id": skus[product], "price": price}
+            if dwell_s is not None:
+                properties["dwell_s"] = dwell_s
         yield NewEvent(
-            id=uuid7(at),
+            id=UUID(int=uuid7_floor(at).int | ours + number),  # the same in the same shop, every time
             shop_id=shop.pk,
             name=name,
             message_id=f"sample-{number}",

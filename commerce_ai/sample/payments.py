@@ -26,6 +26,10 @@ class Payments:
     payments: pl.DataFrame
     chargebacks: pl.DataFrame
 
+    def before(self, now: datetime) -> Payments:
+        """Without what came later, or was known later."""
+        return Payments(self.payments.filter(pl.col("at") < now), self.chargebacks.filter(pl.col("known_at") < now))
+
 
 def make_payments(
     rng: np.random.Generator, people: People, orders: pl.DataFrame, midnights: list[datetime]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import numpy as np
@@ -31,6 +31,17 @@ class Prices:
     week: np.ndarray
     changes: pl.DataFrame
     promotions: pl.DataFrame
+
+    def before(self, now: datetime, days: int) -> Prices:
+        """Without the weeks that begin later; `days` are over."""
+        weeks = int(self.week[min(days, len(self.week) - 1)]) + 1
+        return replace(
+            self,
+            price=self.price[:, :weeks], promoted=self.promoted[:, :weeks], demand=self.demand[:, :weeks],
+            week=self.week[:days],
+            changes=self.changes.filter(pl.col("starts_at") <= now),
+            promotions=self.promotions.filter(pl.col("starts_at") <= now),
+        )  # fmt: skip
 
     def at(self, product: np.ndarray, day: np.ndarray) -> np.ndarray:
         """What each product cost on each day (numbers from 0)."""

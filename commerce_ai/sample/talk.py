@@ -30,6 +30,10 @@ class Talk:
     mentions: pl.DataFrame
     talks: pl.DataFrame
 
+    def before(self, now: datetime) -> Talk:
+        """Without what was said later."""
+        return Talk(*(each.filter(pl.col("at") < now) for each in (self.reviews, self.mentions, self.talks)))
+
 
 def make_talk(
     rng: np.random.Generator,

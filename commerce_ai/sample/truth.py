@@ -43,6 +43,7 @@ FOLLOWS = 0.25  # a view goes on to the companion of the one before
 POPULARITY = 0.7  # Zipf's exponent within a shelf and style
 CARTS = 0.09  # of views, at the usual price
 CHECKS_OUT = 0.4  # of visits with something in the cart
+DWELL, DWELL_SD, DWELL_QUALITY = 3.0, 0.7, 0.25  # log seconds on a product's page, and what a better product adds
 STRANGERS = 0.15  # of visits are by people who never say who they are
 LOGGED_IN = 0.5  # of customers' visits
 GENDERS = {"female": 0.46, "male": 0.42, "other": 0.02, "": 0.10}  # nothing said: a tenth
@@ -148,13 +149,13 @@ def truth_of(sample: Sample, seed: int) -> Truth:
     goods, people = sample.goods, sample.people
     n = len(people.style)
     days = (sample.until - _first_day(sample)) / timedelta(days=1)
-    popular = np.log(goods.pull)
+    popular, stayed = np.log(goods.pull), people.stays >= days
     return Truth(
         taste=people.taste,
         style=people.style,
         budget=BUDGET * np.exp(rng.normal(0, BUDGET_SD, n)),
         sensitivity=np.exp(rng.normal(0, SENSITIVITY_SD, n)),
-        activity=np.where(people.stays >= days, people.activity, 0.0),
+        activity=np.where(stayed, people.activity, 0.0) if stayed.any() else people.activity,
         drawn=np.isin(people.style, DRAWN_STYLES),
         shelf=goods.bucket // len(STYLES),
         product_style=goods.bucket % len(STYLES),

@@ -12,7 +12,18 @@ from commerce_ai.sample.campaigns import Campaigns
 from commerce_ai.sample.goods import N_SHELVES, N_STYLES, Goods
 from commerce_ai.sample.people import People
 from commerce_ai.sample.prices import Prices
-from commerce_ai.sample.truth import CARTS, CHECKS_OUT, FOLLOWS, KEEPS_STYLE, LOGGED_IN, QUALITY, STRANGERS
+from commerce_ai.sample.truth import (
+    CARTS,
+    CHECKS_OUT,
+    DWELL,
+    DWELL_QUALITY,
+    DWELL_SD,
+    FOLLOWS,
+    KEEPS_STYLE,
+    LOGGED_IN,
+    QUALITY,
+    STRANGERS,
+)
 
 MOST_VIEWS = 12
 DAY_S = 86_400
@@ -29,6 +40,13 @@ class Happenings:
     events: pl.DataFrame
     orders: pl.DataFrame
     lines: pl.DataFrame
+
+    def before(self, now: datetime) -> Happenings:
+        """Without what came later. Orders lie in the order of time, so that their row numbers stay."""
+        orders = self.orders.filter(pl.col("at") < now)
+        return Happenings(
+            self.events.filter(pl.col("at") < now), orders, self.lines.filter(pl.col("order") < len(orders))
+        )
 
 
 def make_happenings(
@@ -82,6 +100,8 @@ def _views(
     follows = np.flatnonzero((step > 0) & (rng.random(len(visit)) < FOLLOWS))
     product[follows] = goods.companion[product[follows - 1]]
     seconds = start[visit] + step * rng.uniform(20, 60, len(visit))
+    # Better goods are looked at longer. What came later draws from a stream of its own.
+    dwell = rng.spawn(1)[0].lognormal(DWELL, DWELL_SD, len(visit)) * np.exp(DWELL_QUALITY * goods.quality[product])
     frame = pl.DataFrame(
         {
             "visit": visit,
@@ -90,6 +110,7 @@ def _views(
             "product": product,
             "price": prices.at(product, day[visit]),
             "week": prices.week[day[visit]],
+            "dwell_s": np.clip(np.round(dwell), 2, 600).astype(np.int64),
             "at": (seconds * 1e6).astype(np.int64),
         }
     )
@@ -167,12 +188,13 @@ def _events(views: pl.DataFrame, carts: pl.DataFrame, orders: pl.DataFrame) -> p
     named = pl.when(seen).then(pl.col("customer")).alias("customer")
     columns: list[str | pl.Expr] = ["visit", "anonymous_id", named, "product", "price", "at"]
     none = pl.lit(None, pl.Int64)
+    untimed = none.alias("dwell_s")
     happened = [
-        views.select(pl.lit("Product Viewed").alias("name"), *columns, none.alias("order")),
-        carts.select(pl.lit("Product Added").alias("name"), *columns, none.alias("order")),
+        views.select(pl.lit("Product Viewed").alias("name"), *columns, "dwell_s", none.alias("order")),
+        carts.select(pl.lit("Product Added").alias("name"), *columns, untimed, none.alias("order")),
         # Whoever orders says who they are.
         orders.select(pl.lit("Order Completed").alias("name"), "visit", "anonymous_id", "customer",
-                      none.alias("product"), pl.lit(None, pl.Float64).alias("price"), "at",
+                      none.alias("product"), pl.lit(None, pl.Float64).alias("price"), "at", untimed,
                       pl.int_range(pl.len()).alias("order")),
     ]  # fmt: skip
     return pl.concat(happened).sort("at", "visit", maintain_order=True)

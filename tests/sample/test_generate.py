@@ -1,5 +1,6 @@
 """The generated shop: the same again, consistent in itself, and with something to learn in it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -169,3 +170,53 @@ def test_the_letter_brings_back_those_it_should():
     assert bought[treated & drawn].mean() > bought[~treated & drawn].mean() + 0.03
     others = bought[treated & ~drawn].mean() - bought[~treated & ~drawn].mean()
     assert abs(others) < 0.06
+
+
+@pytest.mark.parametrize("day", [0, 1, 30])
+def test_a_younger_shop_is_the_beginning_of_an_older_one(sample, day):
+    young = generate(1, replace(TINY, day=day), UNTIL - timedelta(days=TINY.days - day))
+    now = young.until
+    assert young.happenings.events.filter(pl.col("at") >= now).is_empty()
+    assert_frame_equal(young.happenings.events, sample.happenings.events.filter(pl.col("at") < now))
+    assert_frame_equal(young.happenings.orders, sample.happenings.orders.filter(pl.col("at") < now))
+    assert_frame_equal(young.payments.payments, sample.payments.payments.filter(pl.col("at") < now))
+    assert_frame_equal(young.goods.products, sample.goods.products)
+    assert (young.happenings.lines["order"] < len(young.happenings.orders)).all()
+
+
+def test_a_shop_stands_on_one_of_its_days():
+    with pytest.raises(ValueError, match="the day is one of 0 to 60, not 61"):
+        replace(TINY, day=61)
+
+
+def test_people_are_tied_to_those_of_like_taste_and_lean_by_age_and_gender():
+    people = generate(3, Size(products=48, customers=4000, days=2, visits_each=0.1), UNTIL).people
+    ties = people.ties
+    assert ties.filter(pl.col("customer") == pl.col("other")).is_empty()
+    assert set(ties["kind"].unique()) == {"follow", "referral", "gift"}
+    favourite = people.taste.argmax(axis=1)
+    alike = (favourite[ties["customer"]] == favourite[ties["other"]]).mean()
+    by_chance = (np.bincount(favourite) / len(favourite)) @ (np.bincount(favourite) / len(favourite))
+    assert alike > 4 * by_chance
+    women = people.customers["gender"].to_numpy() == "female"
+    lean = np.log(people.taste[women]).mean(axis=0) - np.log(people.taste[~women]).mean(axis=0)
+    # Without a leaning the spread over shelves would be that of the noise alone.
+    noise = np.log(people.taste).std(axis=0).mean() * np.sqrt(1 / women.sum() + 1 / (~women).sum())
+    assert lean.std() > 2 * noise
+
+
+def test_better_goods_are_looked_at_longer(sample):
+    views = sample.happenings.events.filter(pl.col("name") == "Product Viewed")
+    good = sample.goods.quality[views["product"].to_numpy()] > 0
+    dwell = np.log(views["dwell_s"].to_numpy())
+    assert dwell[good].mean() > dwell[~good].mean() + 0.2
+    assert views["dwell_s"].is_between(2, 600).all()
+
+
+def test_every_product_has_a_picture_that_the_shop_draws(sample, client):
+    for url in sample.goods.products["image_url"].unique().to_list()[:40]:
+        answer = client.get(url)
+        assert answer.status_code == 200 and answer["Content-Type"] == "image/svg+xml"
+        assert answer.content.startswith(b"<svg ") and b"script" not in answer.content
+    assert client.get("/sample/pictures/cup-navy-rococo.svg").status_code == 404
+    assert client.get("/sample/pictures/x.svg").status_code == 404

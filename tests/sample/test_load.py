@@ -3,6 +3,8 @@
 from datetime import date
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from commerce_ai.sample.generate import TINY, generate
 from commerce_ai.sample.load import NotASample, load_sample
@@ -112,3 +114,28 @@ def test_goods_are_sold_at_the_price_of_their_day():
     assert line.unit_price == held.latest("starts_at").price
     for product in Product.objects.of(shop)[:20]:
         assert PriceChange.objects.of(shop).filter(product=product).latest("starts_at").price == product.price
+
+
+@pytest.mark.parametrize("day", [0, 1])
+def test_a_shop_that_has_just_opened_can_be_loaded(day):
+    call_command("sample", shop="young", products=96, customers=60, days=30, visits_each=12.0, day=day, until=UNTIL)
+    shop = Shop.objects.get(slug="young")
+    assert Product.objects.of(shop).count() == 96 and StockLevel.objects.of(shop).count() == 96
+    assert Event.objects.of(shop).exists() == Order.objects.of(shop).exists() == (day > 0)
+
+
+def test_events_have_the_same_ids_whenever_they_are_written():
+    shop = load_sample("tiny", 1, TINY, until=UNTIL)
+    made = list(Event.objects.of(shop).order_by("id").values_list("id", "message_id"))
+    assert [message for _id, message in made] == [f"sample-{number}" for number in range(len(made))]
+    with transaction.atomic():  # as if it had never been
+        Shop.objects.filter(pk=shop.pk).delete()
+        again = load_sample("tiny", 1, TINY, until=UNTIL)
+    ids = Event.objects.of(again).order_by("id").values_list("id", flat=True)
+    assert [each.int - (again.pk << 32) for each in ids] == [each.int - (shop.pk << 32) for each, _message in made]
+
+
+def test_the_command_says_what_is_wrong_in_a_line():
+    with pytest.raises(CommandError, match="at least 48 products are needed"):
+        call_command("sample", shop="bare", products=3)
+    assert not Shop.objects.filter(slug="bare").exists()
