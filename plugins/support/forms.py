@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from plugins.support.topics import DEFAULT, MOST_LINES, BadTopics, topics_of
+
 SLOT = "support.intent"
+FAULTS = {
+    "shape": _("Line %(line)d: it needs an intent, a colon and topics."),
+    "twice": _("Line %(line)d: its intent stands there twice."),
+    "many": _("There are more than %(most)d lines."),
+}
 
 
 class SettingsForm(forms.Form):
@@ -30,6 +40,22 @@ class SettingsForm(forms.Form):
         initial=0.38,
         help_text=_("Cosine between question and passage; below it a person answers."),
     )
+    sure_nearness = forms.FloatField(
+        label=_("Nearness of an article on another topic"),
+        min_value=0,
+        max_value=1,
+        initial=0.55,
+        help_text=_("What is not of the intent's topics is quoted only from this nearness on."),
+    )
+    topics = forms.CharField(
+        label=_("Topics of intents"),
+        widget=forms.Textarea(attrs={"rows": 10}),
+        required=False,
+        initial=DEFAULT,
+        strip=False,
+        max_length=20_000,
+        help_text=_("A line an intent: its name, a colon, the categories or tags of the articles that answer it."),
+    )
     handover_intents = forms.CharField(
         label=_("Always to a person"),
         required=False,
@@ -42,3 +68,10 @@ class SettingsForm(forms.Form):
         initial=False,
         help_text=_("Every message is handed over while this is on; answers say so."),
     )
+
+    def clean_topics(self) -> Any:
+        try:
+            topics_of(self.cleaned_data["topics"])
+        except BadTopics as error:
+            raise ValidationError(FAULTS[error.fault], params={"line": error.line, "most": MOST_LINES}) from error
+        return self.cleaned_data["topics"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +10,40 @@ from plugins.support import features, queries, retrieval
 from plugins.support.answers import Citation, Question
 
 
-def find(shop_id: int, question: Question, version: Any, vector: Any) -> tuple[float, Citation] | None:
-    """The nearest passage and how near it is; None where no article shares anything with the question."""
+@dataclass(frozen=True)
+class Passage:
+    """Words of an article, and how near they are to what was asked.
+
+    `on_topic`: whether the article is of one of the topics that were asked for; None where no article is, or none was.
+    """
+
+    nearness: float
+    citation: Citation
+    on_topic: bool | None
+
+
+def find(
+    shop_id: int, question: Question, version: Any, vector: Any, *, intent: Any = None, topics: Collection[str] = ()
+) -> list[Passage]:
+    """The nearest passage of the `topics` (lower case) first, then the nearest of all; none where nothing is shared.
+
+    `vector` is the question's, `intent` the mean of what others asked who wanted the same.
+    """
     shelf = _shelf(shop_id, version)
     articles = shelf.articles
     if not articles.ids:
-        return None
+        return []
     lexical = queries.found_by_words(shop_id, question.text, question.language, articles.ids)
     pairs = list(zip(articles.titles, articles.bodies, strict=True))
-    found = retrieval.choose(question.text, vector, pairs, shelf.vectors, lexical)
-    if found is None:
-        return None
-    row = found.row
-    return found.nearness, Citation(articles.external_ids[row], articles.titles[row], articles.urls[row], found.quote)
+    wanted = {row for row, each in enumerate(articles.topics) if not each.isdisjoint(topics)}
+    passages = []
+    for rows in (wanted, None) if wanted else (None,):
+        found = retrieval.choose(question.text, vector, pairs, shelf.vectors, lexical, intent=intent, rows=rows)
+        if found is not None and found.quote:
+            row = found.row
+            cited = Citation(articles.external_ids[row], articles.titles[row], articles.urls[row], found.quote)
+            passages.append(Passage(found.nearness, cited, row in wanted if wanted else None))
+    return passages
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,14 @@ def learning_frames(shop: Shop, window: Window) -> Frames:
 
 @dataclass(frozen=True)
 class Articles:
-    """The shop's active articles, and what changes when they do."""
+    """The shop's active articles, and what changes when they do. `topics` are categories and tags in lower case."""
 
     ids: list[int]
     external_ids: list[str]
     titles: list[str]
     bodies: list[str]
     urls: list[str]
+    topics: list[frozenset[str]]
     mark: tuple[int, datetime | None]
 
 
@@ -56,12 +57,16 @@ def articles(shop_id: int) -> Articles:
     """At most 2,000 active articles, latest first."""
     rows = list(
         Article.objects.of(shop_id).filter(active=True).order_by("-updated_at", "-pk")
-        .values_list("pk", "external_id", "title", "body", "url", "updated_at")[:MOST_ARTICLES]
+        .values_list("pk", "external_id", "title", "body", "url", "category", "tags", "updated_at")[:MOST_ARTICLES]
     )  # fmt: skip
-    mark = (len(rows), rows[0][5] if rows else None)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
+    mark = (len(rows), rows[0][-1] if rows else None)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 8
     ids, external_ids, titles, bodies, urls = (list(each) for each in columns[:5])
-    return Articles(ids, external_ids, titles, bodies, urls, mark)
+    topics = [
+        frozenset(each.strip().casefold() for each in (category, *tags) if each.strip())
+        for category, tags in zip(*columns[5:7], strict=True)
+    ]
+    return Articles(ids, external_ids, titles, bodies, urls, topics, mark)
 
 
 def found_by_words(shop_id: int, question: str, language: str, ids: Sequence[int]) -> list[int]:

@@ -2,12 +2,15 @@
 
 Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009) needs no scale that both sides share. An answer is
 extractive: sentences of the article as they stand, so that nothing is said that the shop did not write.
+
+Where it is known what is wanted, the question is moved towards what people who wanted the same asked (Rocchio:
+*Relevance Feedback in Information Retrieval*, 1971): few words tell little, and a passage has to suit the intent, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,7 @@ import numpy as np
 RANK_OFFSET = 60  # the paper's k
 SENTENCES = 2
 BEST = 3  # of the joined ranking; the nearest of them answers
+TOWARDS_INTENT = 0.75  # Rocchio's usual weight of what is known to be relevant, beside 1 of the question
 _END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 _WORD = re.compile(r"\w+")
 
@@ -41,6 +45,14 @@ def fuse(*rankings: Sequence[int]) -> list[int]:
         for rank, row in enumerate(ranking, 1):
             scores[row] = scores.get(row, 0.0) + 1 / (RANK_OFFSET + rank)
     return sorted(scores, key=lambda row: -scores[row])
+
+
+def towards(question: Any, intent: Any) -> Any:
+    """The question's vector moved towards the mean of an intent's, at unit length; as it is without an intent."""
+    if intent is None:
+        return question
+    moved = question + TOWARDS_INTENT * intent
+    return moved / max(float(np.linalg.norm(moved)), 1e-9)
 
 
 def by_vectors(question: Any, vectors: Sequence[Any]) -> tuple[list[int], list[float]]:
@@ -69,11 +81,17 @@ def choose(
     articles: Sequence[tuple[str, str]],
     vectors: Sequence[Any] | None,
     lexical: Sequence[int],
+    *,
+    intent: Any = None,
+    rows: Collection[int] | None = None,
 ) -> Found | None:
     """The best article among (title, text) pairs; `lexical` are the rows that full text found, best first.
 
     `asked` is the question's vector and `vectors` those of each article's sentences, or None without an encoder.
+    `intent` is the mean vector of texts that wanted the same, where that is known; `rows`: only these articles.
     """
+    if rows is not None:
+        lexical = [row for row in lexical if row in rows]
     if vectors is None or asked is None:
         if not lexical:
             return None
@@ -81,10 +99,12 @@ def choose(
         sentences = sentences_of(*articles[row])
         near = [overlap(question, each) for each in sentences]
         return Found(row, quote(sentences, near), overlap(question, " ".join(sentences)))
-    dense, best = by_vectors(asked, vectors)
+    dense, best = by_vectors(towards(asked, intent), vectors)
+    dense = dense if rows is None else [row for row in dense if row in rows]
     order = fuse(dense[:10], lexical[:10])
     if not order:
         return None
     row = max(order[:BEST], key=lambda each: best[each])
     near = np.asarray(vectors[row] @ asked).tolist()
-    return Found(row, quote(sentences_of(*articles[row]), near), best[row])
+    # What is near to the question itself need not be near to what others asked.
+    return Found(row, quote(sentences_of(*articles[row]), near), max(best[row], *near))

@@ -26,6 +26,7 @@ from commerce_ai.shop.models import Conversation, Customer, Shop
 from plugins.support import conversations, features, library, phrasing, queries
 from plugins.support.answers import Answer, Citation, Question
 from plugins.support.forms import SLOT
+from plugins.support.topics import topics_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +35,17 @@ PLUGIN, PLACEMENT = "support", "chat"
 
 @dataclass(frozen=True)
 class Reading:
-    """What the live version made of a message; all None without one."""
+    """What the live version made of a message; all None without one.
+
+    `vector` is the message's, `centre` the mean of the intent's known texts.
+    """
 
     version: Any = None
     intent: str | None = None
     confidence: float | None = None
     oddness: float | None = None
     vector: Any = None
+    centre: Any = None
     failed: bool = False
 
 
@@ -101,19 +106,22 @@ def _reply(
             reasons.append(_why("intent", say("Read as: %(intent)s") % {"intent": intent}, intent=intent))
     if intent and intent in {each.strip() for each in settings.handover_intents.split(",")}:
         return _hand_over(*reasons)
-    found = _article(shop, question, reading, settings)
+    passages = _passages(shop, question, reading, intent, settings)
     if intent and (templates := queries.templates(shop, intent)):
         if told := _from_template(shop, customer, question, templates):
             return Reply("template", told[0], [*reasons, told[1]], [])
         if customer is None and all(map(phrasing.needs_order, templates)):
             why = _why("not_proven", say("Nobody vouches for who is asking"))
             text = say("For your privacy I can only look into your orders when you are signed in.")
-            cited = [found[1]] if found else []
+            # Beside another answer something that may not fit is worse than nothing.
+            fitting = (each for each in passages if each.on_topic and each.nearness >= _bar(each, settings))
+            cited = [each.citation for each in fitting][:1]
             return Reply("sign_in", " ".join([text, *(each.quote for each in cited)]), [*reasons, why], cited)
-    if found:
-        nearness, citation = found
-        why = _why("article", say("From the article %(title)s") % {"title": citation.title}, nearness=f"{nearness:.2f}")
-        return Reply("article", citation.quote, [*reasons, why], [citation])
+    for each in passages:
+        if each.nearness >= _bar(each, settings):
+            words = say("From the article %(title)s") % {"title": each.citation.title}
+            why = _why("article", words, nearness=f"{each.nearness:.2f}")
+            return Reply("article", each.citation.quote, [*reasons, why], [each.citation])
     return _hand_over(*reasons, _why("no_article", say("No article of the shop answers this")))
 
 
@@ -136,10 +144,18 @@ def _hand_over(*reasons: Reason) -> Reply:
     return Reply("handover", say("I am handing this over to a colleague, who will answer here."), list(reasons), [])
 
 
-def _article(shop: Shop, question: Question, reading: Reading, settings: Any) -> tuple[float, Citation] | None:
-    """The nearest passage with its nearness, where it is near enough."""
-    found = library.find(shop.pk, question, reading.version, reading.vector)
-    return found if found and found[0] >= settings.least_nearness and found[1].quote else None
+def _passages(
+    shop: Shop, question: Question, reading: Reading, intent: str | None, settings: Any
+) -> list[library.Passage]:
+    """What may answer, the intent's own topics first. An intent that is not sure neither narrows nor moves anything."""
+    wanted = topics_of(settings.topics).get(intent, frozenset()) if intent else frozenset()
+    centre = reading.centre if intent else None
+    return library.find(shop.pk, question, reading.version, reading.vector, intent=centre, topics=wanted)
+
+
+def _bar(passage: library.Passage, settings: Any) -> float:
+    """How near a passage must be to answer alone: nearer where the intent is about something else."""
+    return max(settings.least_nearness, settings.sure_nearness if passage.on_topic is False else 0)
 
 
 def _read(shop_id: int, text: str) -> Reading:
@@ -157,6 +173,7 @@ def _read(shop_id: int, text: str) -> Reading:
             float(chances[best]),
             float(scorer.intents.oddness(vector)[0]),
             vector[0],
+            scorer.intents.centroids[best],
         )
     except Exception:
         logger.exception("version %s could not read a message", version.version_id)

@@ -13,6 +13,7 @@ from commerce_ai.api import customer_token, keys
 from commerce_ai.decisions.models import Decision
 from commerce_ai.shop.models import Article, Conversation, Message, Shop
 from commerce_ai.shop.revision import refresher
+from plugins.support.forms import SettingsForm
 from plugins.support.models import AnswerTemplate
 
 REPLY = "/api/v1/support/reply"
@@ -34,6 +35,12 @@ def call(shop: Shop, client: Client) -> Any:
         return response.json()
 
     return send
+
+
+def configure(shop: Shop, **changed: Any) -> None:
+    form = SettingsForm(data={name: field.initial for name, field in SettingsForm.base_fields.items()} | changed)
+    assert form.is_valid(), form.errors
+    registry.save_settings(shop, "support", form.cleaned_data)
 
 
 WHERE = "Where is my order? It has not arrived yet."
@@ -112,15 +119,56 @@ def test_an_article_that_changes_is_quoted_anew(call, shop, go_live) -> None:
     assert "seven euros" in call(text)["text"]
 
 
+def test_the_intent_says_which_articles_may_answer(call, shop, go_live) -> None:
+    go_live()
+    for text in ("How do I send something back?", "send something back", "I want to give back what I bought"):
+        answer = call({"text": text, "anonymous_id": "v1"})
+        assert answer["intent"] == "return_item" and answer["action"] == "article"
+        assert answer["citations"][0]["title"] == "How to return something", text
+        assert "return label" in answer["text"]
+
+
+def test_an_article_on_another_topic_must_be_nearer(call, shop, go_live) -> None:
+    go_live()
+    Article.objects.of(shop).filter(category="Returns").update(body="Ask us.", title="Miscellaneous")
+    asked = {"text": "I want to give back what I bought", "anonymous_id": "v1"}
+    assert call(asked)["action"] == "handover"
+    configure(shop, sure_nearness=0.0)
+    assert call(asked)["action"] == "article"
+    configure(shop, sure_nearness=1.0, topics="return_item: Orders")
+    assert call(asked)["citations"][0]["title"] == "Cancelling an order"
+
+
+def test_beside_the_request_to_sign_in_nothing_weak_is_quoted(call, shop, customer, go_live) -> None:
+    go_live()
+    near = call({"text": "How long until my parcel gets here?", "anonymous_id": "v1"})
+    assert near["action"] == "sign_in" and near["citations"][0]["title"] == "How long delivery takes"
+    Article.objects.of(shop).filter(category="Delivery").delete()
+    weak = call({"text": "How long until my parcel gets here?", "anonymous_id": "v2"})
+    assert weak["action"] == "sign_in" and not weak["citations"]
+    assert weak["text"] == "For your privacy I can only look into your orders when you are signed in."
+    AnswerTemplate.objects.create(shop=shop, intent="product_question", text="As in {order}.")
+    foreign = call({"text": "Which size of the travel tumbler should I take?", "anonymous_id": "v3"})
+    assert foreign["intent"] == "product_question" and foreign["action"] == "sign_in" and not foreign["citations"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("return_item Returns", "Line 1: it needs an intent, a colon and topics."),
+        ("# ours\na: Returns\na: Orders", "Line 3: its intent stands there twice."),
+    ],
+)
+def test_topics_that_do_not_hold_are_named_with_their_line(lines: str, words: str) -> None:
+    form = SettingsForm(
+        data={name: field.initial for name, field in SettingsForm.base_fields.items()} | {"topics": lines}
+    )
+    assert not form.is_valid() and form.errors["topics"] == [words]
+
+
 def test_people_only_hands_everything_over(call, shop, go_live) -> None:
     go_live()
-    from plugins.support.forms import SettingsForm
-
-    form = SettingsForm(
-        data={**{name: field.initial for name, field in SettingsForm.base_fields.items()}, "people_only": True}
-    )  # noqa: E501
-    assert form.is_valid(), form.errors
-    registry.save_settings(shop, "support", form.cleaned_data)
+    configure(shop, people_only=True)
     answer = call({"text": WHERE, "anonymous_id": "v1"})
     assert answer["action"] == "handover" and answer["fallback"]
 
