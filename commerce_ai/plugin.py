@@ -1,4 +1,4 @@
-"""The contract that a plugin fulfils: a table of contents in class attributes, and three methods.
+"""The contract that a plugin fulfils: a table of contents in class attributes, and a few methods.
 
 Django only, never torch. A third party's plugin comes by the entry-point group ``commerce_ai.plugins`` and is
 tried in a child process before it may join; ours are listed in the settings. Both are treated alike afterwards.
@@ -12,9 +12,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -30,6 +31,7 @@ CORE_VERSION = 1
 ENTRY_POINTS = "commerce_ai.plugins"
 TRIAL = "COMMERCE_AI_PLUGIN_TRIAL"  # names the one third-party module that a child process tries
 TRIAL_TIMEOUT_S = 60
+LEAST_ACCEPTED = 0.8  # of the proposals that people decided last: with fewer, nothing acts by itself
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,74 @@ class Health:
     alert: bool = True
 
 
+@dataclass(frozen=True)
+class Need:
+    """Something that waits for an operator in one shop: a row of the first page, ranked over all plugins.
+
+    `title` is words, or a function of how many there are that gives them. `gain` is the money a week that is expected
+    of doing it, in the shop's currency, and `gains` what of it each of `product_ids` brings; None where nobody can say.
+    `url` is the filtered list of its rows. `approve` is the address of the POST that does all of it, empty where each
+    wants a look: it is sent `action` (``approve-all``), `seen` (the instant the page was made: what changed later
+    is left alone) and, once for each product that is decided apart, `but`. See `commerce_ai.console.proposals`.
+
+    `about` is what is proposed of a product in two words, and `against` are the kinds (of any plugin) that can't be
+    done to the same product as well.
+    """
+
+    kind: str
+    title: Any
+    detail: Any = ""
+    gain: Decimal | None = None
+    deadline: datetime | None = None
+    url: str = ""
+    count: int = 1
+    product_ids: tuple[int, ...] = ()
+    gains: tuple[Decimal | None, ...] = ()
+    approve: str = ""
+    about: Any = ""
+    against: tuple[str, ...] = ()
+    tone: Literal["", "good", "warn", "bad"] = ""
+
+    def words(self, count: int | None = None) -> str:
+        """The title, for as many as are left of it."""
+        title: Any | Callable[[int], Any] = self.title
+        return str(title(self.count if count is None else count) if callable(title) else title)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What was approved lately in one go, and how it is taken back: `undo` is sent `action` (``undo-batch``), `batch`.
+
+    `by` is whoever approved, in words; `automatic`: nobody, but the schedule within its guard-rails.
+    """
+
+    title: Any
+    count: int
+    at: datetime
+    by: Any = ""
+    automatic: bool = False
+    gain: Decimal | None = None
+    batch: str = ""
+    undo: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Whether a plugin only suggests or also acts by itself, and how it stands: `accepted` of `wanted` by people."""
+
+    automatic: bool
+    chosen: bool
+    accepted: int
+    wanted: int
+    share: float
+    url: str = ""
+
+    @property
+    def earned(self) -> bool:
+        return self.accepted >= self.wanted and self.share >= LEAST_ACCEPTED
+
+
 class Plugin(AppConfig):
     """Subclass in ``apps.py``; `slug` is also the app label, the folder's name and the route prefix."""
 
@@ -142,6 +212,18 @@ class Plugin(AppConfig):
     def health(self, shop: Shop) -> list[Health]:
         """Findings beyond the core's own (live version, age, last run)."""
         return []
+
+    def needs(self, shop: Shop) -> list[Need]:
+        """What waits for an operator now: a handful, equal ones grouped; from its own tables, never from events."""
+        return []
+
+    def approvals(self, shop: Shop) -> list[Approval]:
+        """What was approved in the last days, newest first, each with its way back."""
+        return []
+
+    def mode(self, shop: Shop) -> Mode | None:
+        """Suggest or automatic; None for a plugin that proposes nothing to decide."""
+        return None
 
     def forget(self, shop_id: int, *, customer_id: int | None, external_id: str, anonymous_ids: Sequence[str]) -> None:
         """Let go of what is kept on a person outside tables, as they are erased; tables are found without this.

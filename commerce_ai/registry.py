@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEARNER_ENTRY_POINTS = "commerce_ai.learners"
 # Rooms of the platform with benchmark suites of their own, beside the plugins: `benchmark <room> <suite>`.
-ROOMS = ("api", "decisions", "ingest", "learning", "privacy", "sample", "shop")
+ROOMS = ("api", "console", "decisions", "ingest", "learning", "privacy", "sample", "shop")
 
 
 class Unknown(LookupError):

@@ -1,36 +1,40 @@
-"""The console's first page: how the shop is, and how its models are. Aggregates only; a bounded number of queries."""
+"""The console's first page: how the shop is, what AI adds, and what needs a person. Aggregates only; few queries."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import redis
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from commerce_ai import registry
-from commerce_ai.console import figures, health
+from commerce_ai.console import figures, health, influence, needs
+from commerce_ai.console.alerts_bell import bell
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import read_span, span_of
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import url_of, visible
-from commerce_ai.console.scope import scope_of
-from commerce_ai.decisions import losses
-from commerce_ai.ingest.models import QuarantineRow
-from commerce_ai.privacy import requests
+from commerce_ai.console.scope import may, scope_of
+from commerce_ai.plugin import Approval, Plugin
 from commerce_ai.shop.models import Shop
+
+logger = logging.getLogger(__name__)
 
 SPANS = (7, 30, 90, 365)
 DEFAULT_SPAN = 30
 MOST_DAYS = 3 * 366
-MANY = 1000  # rows of quarantine that are counted; beyond, "more than"
+MOST_APPROVALS = 8
+STEP_WORDS = {
+    "view": gettext_lazy("saw a product"), "cart": gettext_lazy("filled a cart"),
+    "checkout": gettext_lazy("began to pay"), "order": gettext_lazy("ordered"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,15 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     found = figures.read(shop, first, last)
     seen = health.survey(shop)
     on = [plugin for plugin in registry.plugins() if registry.is_on(shop.pk, plugin.slug)]
+    funnel = figures.read_funnel(shop, first, last)
     context |= {
         "first": first, "last": last, "spans": _spans(first, last), "today": timezone.localdate(),
-        "tiles": _tiles(shop, found), "charts": _charts(shop, found) if found.any else [],
-        "needs": _needs(shop), "models": [line for plugin in on for line in health.models_of(plugin, seen)],
+        "now": timezone.now().isoformat(), "may_change": may(request, "operator"),
+        "tiles": _tiles(shop, found), "charts": _charts(shop, found, funnel) if found.any else [],
+        "needs": needs.ranked(shop, on, seen), "approvals": _approvals(shop, on), "modes": _modes(shop, on),
+        "alerts": _alerts(request), "funnel": _funnel(funnel, found), "proof": influence.proof(shop),
+        "running": influence.running(shop), "influenced": influence.by_plugin(shop, found),
+        "models": [line for plugin in on for line in health.models_of(plugin, seen)],
         "plugins": [_plugin(plugin, request, shop, seen) for plugin in on],
     }  # fmt: skip
     if not found.any or not on or not seen.live:
@@ -117,7 +126,61 @@ def _tiles(shop: Shop, found: figures.Figures) -> list[Tile]:
     ]
 
 
-def _charts(shop: Shop, found: figures.Figures) -> list[Chart]:
+def _funnel(funnel: figures.Funnel, found: figures.Figures) -> list[dict[str, Any]]:
+    """A line a step: visitors, of those who saw something, of the step before, and how that moved."""
+    if not funnel.any:
+        return []
+    url = f"{reverse('admin:shop_dailymetric_changelist')}?during={span_of(found.first, found.last)}&q=funnel"
+    lines = []
+    top, before = figures.STEPS[0], ""
+    for step in figures.STEPS:
+        share = funnel.share(step, top)
+        lines.append({
+            "words": STEP_WORDS[step], "value": _whole(funnel.total[step]), "url": url,
+            "width": f"{100 * (share or 0):.2f}", "share": _percent(share) if before else "",
+            "of_before": _percent(funnel.share(step, before)) if before else "",
+            "change": funnel.trend(step, before) if before else figures.change(funnel.total[step], funnel.before[step]),
+        })  # fmt: skip
+        before = step
+    return lines
+
+
+def _alerts(request: HttpRequest) -> dict[str, Any] | None:
+    """How many alerts are open, and where they are; None without any."""
+    found = bell(request)
+    return found if found.get("badge") else None
+
+
+def _approvals(shop: Shop, on: list[Plugin]) -> list[dict[str, Any]]:
+    """What was approved lately over all plugins, newest first, each with its way back."""
+    found: list[tuple[Plugin, Approval]] = []
+    for plugin in on:
+        try:
+            found += [(plugin, each) for each in plugin.approvals(shop)]
+        except Exception:  # a third party's code must not take the page with it
+            logger.exception("approvals() of the plugin %s failed", plugin.slug)
+    found.sort(key=lambda pair: pair[1].at, reverse=True)
+    return [
+        {"plugin": plugin, "row": each, "gain": money(each.gain, shop.currency) if each.gain else ""}
+        for plugin, each in found[:MOST_APPROVALS]
+    ]
+
+
+def _modes(shop: Shop, on: list[Plugin]) -> list[dict[str, Any]]:
+    """Which plugins suggest and which act by themselves, and what is missing until they may."""
+    found = []
+    for plugin in on:
+        try:
+            mode = plugin.mode(shop)
+        except Exception:
+            logger.exception("mode() of the plugin %s failed", plugin.slug)
+            continue
+        if mode is not None:
+            found.append({"plugin": plugin, "mode": mode, "url": reverse("console:plugin", args=[plugin.slug])})
+    return found
+
+
+def _charts(shop: Shop, found: figures.Figures, funnel: figures.Funnel) -> list[Chart]:
     labels = [date_format(step, "j M" if step.year == timezone.localdate().year else "j M Y") for step in found.steps]
     by = _("by week") if figures.is_weekly(found.steps) else _("by day")
     series = found.by_step
@@ -134,56 +197,13 @@ def _charts(shop: Shop, found: figures.Figures) -> list[Chart]:
              Series(_("Conversion"), found.conversion(), kind="line", axis="right")],
             right_unit="percent", empty=_("No visits yet: they are counted from tracked events."),
         ),
-        Chart(_("Events, %(by)s") % {"by": by}, labels, [Series(_("Events"), series[figures.EVENTS], kind="bar")]),
+        Chart(
+            _("Visitors who came on, %(by)s") % {"by": by}, labels,
+            [Series(_("saw → cart"), funnel.shares("cart", "view")),
+             Series(_("cart → order"), funnel.shares("order", "cart"))],
+            unit="percent", empty=_("No funnel yet: it is counted from tracked events every few minutes."),
+        ),
     ]  # fmt: skip
-
-
-def _needs(shop: Shop) -> list[Tile]:
-    """What went wrong and waits: decisions that could not be kept, rows in quarantine, plugins left out."""
-    found = []
-    try:
-        lost = losses.losses(shop.pk)
-    except redis.RedisError:
-        lost = {}
-    if lost:
-        by = ", ".join(f"{plugin} {count}" for plugin, count in sorted(lost.items()))
-        url = reverse("admin:decisions_decision_changelist")
-        found.append(
-            Tile(_("Decisions that were answered but not kept"), _whole(sum(lost.values())), url, detail=by, tone="bad")
-        )
-    waiting = QuarantineRow.objects.of(shop).filter(state=QuarantineRow.State.OPEN).values("pk")[: MANY + 1].count()
-    if waiting:
-        words = _whole(waiting) if waiting <= MANY else _("more than %(many)s") % {"many": _whole(MANY)}
-        url = f"{reverse('admin:ingest_quarantinerow_changelist')}?state__exact=open"
-        found.append(Tile(_("Rows in quarantine"), words, url, detail=_("correct and try again"), tone="warn"))
-    found += _people_waiting(shop)
-    broken = [each.name for each in settings.THIRD_PARTY if each.error]
-    if broken:
-        found.append(
-            Tile(
-                _("Plugins left out"),
-                str(len(broken)),
-                reverse("console:plugins"),
-                detail=", ".join(broken),
-                tone="bad",
-            )
-        )
-    return found
-
-
-def _people_waiting(shop: Shop) -> list[Tile]:
-    """Exports and erasures that people have a right to and did not get."""
-    late, failed = requests.troubles(shop)
-    url = reverse("admin:privacy_privacyrequest_changelist")
-    found = []
-    if late:
-        detail = _("open for more than an hour: see whether a worker runs")
-        found.append(Tile(_("Privacy requests that are late"), _whole(late), url, detail=detail, tone="bad"))
-    if failed:
-        detail = _("given up after %(attempts)s attempts: ask anew") % {"attempts": requests.MOST_ATTEMPTS}
-        failures = f"{url}?state__exact=failed"
-        found.append(Tile(_("Privacy requests that failed"), _whole(failed), failures, detail=detail, tone="bad"))
-    return found
 
 
 def _plugin(plugin: Any, request: HttpRequest, shop: Shop, seen: health.Survey) -> dict[str, Any]:

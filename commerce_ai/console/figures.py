@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from django.db.models import Max
+from django.db.models import Max, Sum
 
+from commerce_ai.decisions import outcomes
+from commerce_ai.ingest.funnel import FUNNEL, STEPS
 from commerce_ai.ingest.metrics import EVENTS, NAMES, ORDERS, REVENUE, VISITORS
 from commerce_ai.shop.models import DailyMetric, Shop
 
-__all__ = ["EVENTS", "NAMES", "ORDERS", "REVENUE", "VISITORS", "Figures", "change", "newest_day", "ratio", "read"]
+__all__ = [
+    "EVENTS", "NAMES", "ORDERS", "REVENUE", "STEPS", "VISITORS", "Figures", "Funnel", "Influence", "change",
+    "newest_day", "ratio", "read", "read_funnel", "read_influence",
+]  # fmt: skip
 WEEKLY_BEYOND_DAYS = 190  # a longer range is drawn by week
 
 
@@ -35,6 +40,39 @@ class Figures:
         """Orders per visitor, by step; None where nobody came."""
         pairs = zip(self.by_step[ORDERS], self.by_step[VISITORS], strict=True)
         return [orders / visitors if visitors and orders is not None else None for orders, visitors in pairs]
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """Visitors who came at least so far: sums of days, of a range and of the one before, and by step of the chart."""
+
+    total: dict[str, float]
+    before: dict[str, float]
+    by_step: dict[str, list[float | None]]
+
+    @property
+    def any(self) -> bool:
+        return any(self.total.values())
+
+    def share(self, step: str, of: str) -> float | None:
+        return ratio(self.total, step, of)
+
+    def trend(self, step: str, of: str) -> float | None:
+        """How the share of `of` who came to `step` moved against the range before."""
+        return change(ratio(self.total, step, of), ratio(self.before, step, of))
+
+    def shares(self, step: str, of: str) -> list[float | None]:
+        pairs = zip(self.by_step[step], self.by_step[of], strict=True)
+        return [above / below if below and above is not None else None for above, below in pairs]
+
+
+@dataclass(frozen=True)
+class Influence:
+    """Money that a plugin's decisions had a part in, in a range: not caused by them."""
+
+    plugin: str
+    revenue: float
+    orders: float
 
 
 def ratio(of: dict[str, float], above: str, below: str) -> float | None:
@@ -63,7 +101,7 @@ def read(shop: Shop, first: date, last: date) -> Figures:
     total, before = dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0)
     steps = _steps(first, last)
     by_step: dict[str, list[float | None]] = {name: [None] * len(steps) for name in NAMES}
-    width = (steps[1] - steps[0]).days if len(steps) > 1 else length
+    width = _width(steps, length)
     for day, name, value in rows.values_list("day", "name", "value"):
         if day < first:
             before[name] += value
@@ -72,6 +110,44 @@ def read(shop: Shop, first: date, last: date) -> Figures:
         place = (day - first).days // width
         by_step[name][place] = (by_step[name][place] or 0.0) + value
     return Figures(first, last, steps, by_step, total, before)
+
+
+def read_funnel(shop: Shop, first: date, last: date) -> Funnel:
+    """The funnel of `first` to `last`, both included, and of as many days before. One query."""
+    length = (last - first).days + 1
+    rows = DailyMetric.objects.of(shop).filter(
+        name=FUNNEL, day__gte=first - timedelta(days=length), day__lte=last, dimension__in=STEPS
+    )
+    total, before = dict.fromkeys(STEPS, 0.0), dict.fromkeys(STEPS, 0.0)
+    steps = _steps(first, last)
+    width = _width(steps, length)
+    by_step: dict[str, list[float | None]] = {name: [None] * len(steps) for name in STEPS}
+    for day, name, value in rows.values_list("day", "dimension", "value"):
+        if day < first:
+            before[name] += value
+            continue
+        total[name] += value
+        place = (day - first).days // width
+        by_step[name][place] = (by_step[name][place] or 0.0) + value
+    return Funnel(total, before, by_step)
+
+
+def read_influence(shop: Shop, first: date, last: date) -> list[Influence]:
+    """Each plugin's, the largest revenue first. One query."""
+    rows = DailyMetric.objects.of(shop).filter(
+        name__in=(outcomes.REVENUE, outcomes.ORDERS), day__gte=first, day__lte=last
+    )
+    sums: dict[str, dict[str, float]] = {}
+    for plugin, name, value in rows.values_list("dimension", "name").annotate(sum=Sum("value")):
+        sums.setdefault(plugin, {})[name] = value
+    found = [
+        Influence(plugin, of.get(outcomes.REVENUE, 0.0), of.get(outcomes.ORDERS, 0.0)) for plugin, of in sums.items()
+    ]
+    return sorted((each for each in found if each.revenue or each.orders), key=lambda each: -each.revenue)
+
+
+def _width(steps: Sequence[date], length: int) -> int:
+    return (steps[1] - steps[0]).days if len(steps) > 1 else length
 
 
 def _steps(first: date, last: date) -> tuple[date, ...]:

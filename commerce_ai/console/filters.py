@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -60,6 +61,24 @@ def one_of(column: str, title: Any, values: Iterable[Any]) -> type[SimpleListFil
             return queryset.filter(**{column: self.value()}) if self.value() in dict(known) else queryset
 
     return type("OneOf", (OneOf,), {"title": title, "parameter_name": column})
+
+
+def chosen_from(name: str, column: str, title: Any) -> type[SimpleListFilter]:
+    """A filter that a link sets and a click takes away again: it offers no value but the one that is set."""
+
+    class ChosenFrom(SimpleListFilter):
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            value = request.GET.get(name)
+            return [] if value is None else [(value, value or str(_("none")))]
+
+        def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+            value = self.value()
+            try:
+                return queryset if value is None else queryset.filter(**{column: value})
+            except (ValueError, ValidationError):  # a number is asked for
+                return queryset.none()
+
+    return type("ChosenFrom", (ChosenFrom,), {"title": title, "parameter_name": name})
 
 
 def during(column: str, *, of_day: bool = False) -> type[During]:

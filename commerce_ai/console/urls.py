@@ -13,6 +13,7 @@ urlpatterns = [
     path("plugins/", plugins.overview, name="plugins"),
     path("plugins/<slug:slug>/", plugins.settings, name="plugin"),
     path("plugins/<slug:slug>/switch/", plugins.switch, name="plugin-switch"),
+    path("plugins/<slug:slug>/mode/", plugins.mode, name="plugin-mode"),
     path("experiments/", experiments.overview, name="experiments"),
     path("experiments/add/", experiments.add, name="experiment-add"),
     path("experiments/<int:pk>/", experiments.detail, name="experiment"),

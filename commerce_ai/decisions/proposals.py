@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models, transaction
@@ -21,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.ids import uuid7
 from commerce_ai.shop.models import Shop, ShopModel, columns
 from commerce_ai.shop.models.tenancy import ShopQuerySet
 
@@ -75,6 +77,8 @@ class Proposal(ShopModel):
     )
     decided_by_key = models.BigIntegerField(_("decided with the key"), null=True, blank=True)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    batch = models.UUIDField(_("decided together with"), null=True, blank=True, editable=False)
+    automatic = models.BooleanField(_("approved automatically"), default=False)
 
     State: ClassVar[Any] = State
     not_personal = {"reasons": "why a product's figure is proposed; no person is in it"}
@@ -141,6 +145,23 @@ def decide(proposals: Iterable[Proposal], verb: str, by: By = None) -> Outcome:
         except Refused as error:
             outcome.refused[proposal.pk] = str(error)
     return outcome
+
+
+def approve_together(
+    proposals: Iterable[Proposal], by: By = None, *, act: Callable[[Any], Any] | None = None, automatic: bool = False
+) -> tuple[Outcome, UUID]:
+    """Approve each of them (by `act`, else `approve`), under one number by which all of it is found to be undone."""
+    batch, outcome = uuid7(), Outcome()
+    for proposal in proposals:
+        try:
+            with transaction.atomic():
+                act(proposal) if act else proposal.approve(by)
+                mine = type(proposal)._default_manager.filter(pk=proposal.pk)
+                mine.update(batch=batch, automatic=automatic)
+            outcome.done.append(proposal.pk)
+        except Refused as error:
+            outcome.refused[proposal.pk] = str(error)
+    return outcome, batch
 
 
 def chosen(model: type[Proposal], shop: Shop | int, ids: Iterable[Any]) -> list[Proposal]:

@@ -31,6 +31,7 @@ NAMES = (EVENTS, VISITORS, ORDERS, REVENUE)
 OTHER = "Other"
 MOST_OWN_NAMES = 100  # names outside the spec that a day breaks events down by; the rest is "Other"
 RECENT_DAYS = 2
+FUNNEL_DAYS = 180  # that are counted at once after a load
 _LOCK = 0x636F756E  # "coun", with the shop's number
 
 
@@ -165,6 +166,10 @@ def count_stored(shop: Shop) -> None:
     count_visitors(shop.pk, seen)
     placed = Order.objects.of(shop).annotate(day=TruncDate("placed_at", tzinfo=shop.tz))
     recount_orders(shop, placed.values_list("day", flat=True).distinct())
+    from commerce_ai.ingest import funnel  # it stands on this module
+
+    # The rest is counted by its job, some days at a time.
+    funnel.count(shop, sorted({day for day, _name in counts}, reverse=True)[:FUNNEL_DAYS])
 
 
 def visitor_seed() -> int:

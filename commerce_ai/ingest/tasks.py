@@ -73,3 +73,11 @@ def _is_time(what: str, every_s: int) -> bool:
         return bool(memory.ask(lambda client: client.set(memory.prefixed(f"ingest:{what}"), 1, nx=True, ex=every_s)))
     except memory.Unavailable:
         return True
+
+
+@shared_task(name="ingest.count_funnel")
+def count_funnel() -> int:
+    """Count anew how far visitors came, on the days whose events were counted since; how many days."""
+    from commerce_ai.ingest import funnel
+
+    return funnel.count_stale()

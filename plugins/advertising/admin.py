@@ -25,7 +25,7 @@ from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShownAdmin
 from commerce_ai.decisions import counting
 from commerce_ai.learning.live import live
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Campaign, Shop
 from plugins.advertising import audiences, queries, statements
 from plugins.advertising.api import as_file
@@ -37,6 +37,7 @@ from plugins.advertising.service import PLUGIN, SLOT
 
 MOST = 50  # campaigns and audiences in the lists
 SINCE = timedelta(days=30)
+_OVER = Campaign.Status.ENDED
 
 
 @page(template="advertising/board.html")
@@ -89,6 +90,24 @@ def findings(shop: Shop) -> list[Health]:
         found.append(Health("warn", _("No campaign is shown: the emergency switch is on."), address))
     if not live(shop.pk, SLOT) and not Campaign.objects.of(shop).filter(status=Campaign.Status.ACTIVE).exists():
         found.append(Health("warn", _("No campaign is active: there is nothing to show and to learn from."), address))
+    return found
+
+
+def needs(shop: Shop) -> list[Need]:
+    """Campaigns whose customers are scored and that no audience was built for yet."""
+    if not live(shop.pk, SLOT):
+        return []
+    built = set(Audience.objects.of(shop).filter(campaign__isnull=False).values_list("campaign_id", flat=True))
+    expected = {pk: each for pk, each in queries.expected_orders(shop.pk).items() if pk not in built}
+    rows = Campaign.objects.of(shop).filter(pk__in=expected).exclude(status=_OVER).order_by("-starts_at", "-pk")
+    found = []
+    for each in rows[:3]:
+        n, orders = expected[each.pk]
+        if audiences.shown_size(n) is None or orders <= 0:
+            continue
+        words = say("%(campaign)s: %(n)d customers would order because of it") % {"campaign": each, "n": n}
+        detail = say("%(orders).0f more orders if they are reached; build the audience") % {"orders": orders}
+        found.append(Need("campaign", words, detail, url=url_of(PLUGIN, "board/"), count=n))
     return found
 
 

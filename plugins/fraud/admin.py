@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -29,7 +30,7 @@ from commerce_ai.console.shop_admin import ShopInline, ShownAdmin
 from commerce_ai.decisions import counting, payload
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.learning.live import live
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Shop
 from plugins.fraud.forms import SLOT
 from plugins.fraud.models import AlreadyDecided, Case, CaseStep
@@ -102,6 +103,25 @@ def findings(shop: Shop) -> list[Health]:
     if total and fallbacks / total > MANY_FALLBACKS and live(shop.pk, SLOT):
         words = say("%(share).0f %% of the last day's answers came from rules.") % {"share": 100 * fallbacks / total}
         found.append(Health("warn", words, address))
+    return found
+
+
+def needs(shop: Shop) -> list[Need]:
+    """Customers who asked for a person, with the first deadline; then payments that are held up."""
+    listed = f"{reverse('admin:fraud_case_changelist')}?state__exact=open"
+    columns = {"n": Count("pk"), "loss": Sum("expected_loss"), "until": Min("deadline")}
+    rows = queue(shop).order_by().values("human_requested").annotate(**columns)
+    counted = {row["human_requested"]: row for row in rows}
+    found = []
+    if asked := counted.get(True):
+        words = ngettext("%(n)d customer asks for a person's verdict", "%(n)d customers ask for a person's verdict",
+                         asked["n"])  # fmt: skip
+        url = f"{listed}&human_requested__exact=1"
+        found.append(_need("fraud-asked", words, asked, url, say("their right, by law"), "bad" if _late(shop) else ""))
+    if held := counted.get(False):
+        words = ngettext("%(n)d payment is held up", "%(n)d payments are held up", held["n"])
+        url = f"{listed}&human_requested__exact=0"
+        found.append(_need("fraud-case", words, held, url, say("the expected loss if they are let through"), ""))
     return found
 
 
@@ -243,6 +263,13 @@ def _say(request: HttpRequest, done: int, before: int) -> None:
 def _scores(shop: Shop, span: timedelta) -> QuerySet[Any]:
     rows = counting.decided(shop, PLUGIN, span).filter(kind="score")
     return rows.annotate(action=KT("payload__value__action"))
+
+
+def _need(kind: str, words: str, row: dict[str, Any], url: str, detail: str, tone: Any) -> Need:
+    loss = Decimal(str(round(row["loss"] or 0.0, 2)))
+    return Need(
+        kind, words % {"n": row["n"]}, detail, gain=loss, deadline=row["until"], url=url, count=row["n"], tone=tone
+    )
 
 
 def _late(shop: Shop) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Draws, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,11 @@ class FraudPlugin(Plugin):
         from plugins.fraud import admin
 
         return admin.findings(shop)
+
+    def needs(self, shop: Shop) -> list[Need]:
+        from plugins.fraud import admin
+
+        return admin.needs(shop)
 
     def forget(self, shop_id: int, *, customer_id: int | None, external_id: str, anonymous_ids: Sequence[str]) -> None:
         from plugins.fraud import service

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -14,18 +15,22 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from commerce_ai import registry
 from commerce_ai.console import boards
+from commerce_ai.console import proposals as deciding
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
+from commerce_ai.console.filters import chosen_from
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page, url_of
+from commerce_ai.console.proposals import Ways
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopAdmin
-from commerce_ai.decisions.proposals import chosen
+from commerce_ai.decisions.proposals import approve_together, chosen
 from commerce_ai.learning.live import live
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Approval, Card, Health, Need
 from commerce_ai.shop.models import Product, Shop, StockOutlook
 from plugins.inventory import exporting, queries, service
 from plugins.inventory.forms import SLOT
@@ -35,6 +40,9 @@ PLUGIN = service.PLUGIN
 LISTED = 25
 HISTORY_DAYS = 56
 SOON_DAYS = 14
+MOST_GROUPS = 5  # of the proposals that wait, by supplier; the rest is one row without an approval of all
+MOST_ROWS = 5000  # that are grouped, the largest gain first
+WAYS = Ways(approve=service.approve, undo=service.undo)
 
 
 class LookForm(forms.Form):
@@ -101,6 +109,30 @@ def findings(shop: Shop) -> list[Health]:
     return found
 
 
+def needs(shop: Shop) -> list[Need]:
+    """Orders that wait, by supplier, with the day by which they have to be placed; the largest gain first."""
+    listed = reverse("admin:inventory_reorderproposal_changelist")
+    columns = ("product_id", "supplier_id", "supplier__name", "order_by", "expected_gain")
+    groups: dict[tuple[int, str], list[Any]] = {}
+    for row in ReorderProposal.objects.of(shop).open().values_list(*columns)[:MOST_ROWS]:
+        groups.setdefault((row[1], row[2]), []).append(row)
+    ranked = sorted(groups.items(), key=lambda each: -_sum(each[1]))
+    found = []
+    for (supplier, name), rows in ranked[:MOST_GROUPS]:
+        query = {"supplier": supplier}
+        url = f"{listed}?{urlencode({'state__exact': 'proposed', **query})}"
+        found.append(_need(shop, name, rows, url, f"{url_of(PLUGIN, 'board/')}?{urlencode(query)}"))
+    if rest := [row for _supplier, rows in ranked[MOST_GROUPS:] for row in rows]:
+        found.append(_need(shop, "", rest, f"{listed}?state__exact=proposed", ""))
+    return found
+
+
+def approvals(shop: Shop) -> list[Approval]:
+    """Orders that were approved in the last days."""
+    listed = f"{reverse('admin:inventory_reorderproposal_changelist')}?state__exact=approved"
+    return deciding.lately(ReorderProposal, shop, url_of(PLUGIN, "board/"), _lines, listed)
+
+
 def chart_of(shop: Shop, product: Product | None) -> Chart:
     """Eight weeks of sales, and the forecast with the band in which four of five days fall."""
     empty = _("Nothing is forecast yet. Load orders, then train: the average of four weeks answers until then.")
@@ -153,7 +185,43 @@ def _line(row: ReorderProposal, shop: Shop) -> dict[str, Any]:
     }
 
 
+def _need(shop: Shop, supplier: str, rows: list[Any], url: str, approve: str) -> Need:
+    def title(count: int) -> str:
+        if not approve:
+            return ngettext("%(n)d more order to place", "%(n)d more orders to place", count) % {"n": count}
+        words = ngettext("%(n)d order at %(who)s", "%(n)d orders at %(who)s", count)
+        return words % {"n": count, "who": supplier}
+
+    day = min(row[3] for row in rows)
+    return Need(
+        kind="reorder", title=title, detail=say("else the margin of what runs out is lost"), gain=_sum(rows),
+        deadline=datetime.combine(day + timedelta(days=1), time.min, shop.tz), count=len(rows), url=url,
+        approve=approve, product_ids=tuple(row[0] for row in rows), gains=tuple(row[4] for row in rows),
+        about=say("a new order"),
+    )  # fmt: skip
+
+
+def _sum(rows: list[Any]) -> Decimal:
+    return sum((row[4] for row in rows if row[4] is not None), Decimal(0))
+
+
+def _lines(count: int) -> str:
+    return ngettext("%(n)d order line", "%(n)d order lines", count) % {"n": count}
+
+
+def _group(request: HttpRequest) -> Any:
+    """The open proposals of one row of the first page."""
+    rows = ReorderProposal.objects.of(request.shop).open()  # type: ignore[attr-defined]
+    supplier = request.GET.get("supplier", "")
+    if not supplier.isdecimal() or len(supplier) > 18:
+        return rows.none()
+    return rows.filter(supplier_id=int(supplier)).select_related("product", "supplier", "location")
+
+
 def _act(request: HttpRequest) -> HttpResponse:
+    address = url_of(PLUGIN, "board/")
+    if (answer := deciding.act_together(request, _group(request), address, WAYS)) is not None:
+        return answer
     if not may(request, "operator"):
         raise PermissionDenied
     shop, action = request.shop, request.POST.get("action", "")  # type: ignore[attr-defined]
@@ -166,13 +234,9 @@ def _act(request: HttpRequest) -> HttpResponse:
         boards.retrain(request, PLUGIN)
     elif action == "approve":
         wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
-        _tell(
-            request,
-            rows,
-            service.each(
-                [row for row in rows if row.pk in wanted], lambda row: service.approve(row, by, wanted[row.pk])
-            ),
-        )
+        ready = [row for row in rows if row.pk in wanted]
+        outcome, _batch = approve_together(ready, by, act=lambda row: service.approve(row, by, wanted[row.pk]))
+        _tell(request, rows, outcome)
     elif action == "reject":
         _tell(request, rows, service.each(rows, lambda row: service.reject(row, by)))
     elif action == "undo":
@@ -222,8 +286,8 @@ def _tell(request: HttpRequest, chosen_rows: list[ReorderProposal], outcome: Any
 
 @admin.register(ReorderProposal)
 class ReorderProposalAdmin(ShopAdmin):
-    list_display = ("product", "supplier", "quantity", "order_by", "stock_out_on", "state", "made_at")
-    list_filter = ("state",)
+    list_display = ("product", "supplier", "quantity", "order_by", "stock_out_on", "state", "automatic", "made_at")
+    list_filter = ("state", "automatic", chosen_from("supplier", "supplier", _("supplier")))
     search_fields = ("product__external_id__startswith",)
     ordering = ("-id",)
     writer = None

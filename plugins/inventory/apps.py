@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Approval, Card, Health, Mode, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -45,7 +45,7 @@ class InventoryPlugin(Plugin):
         ),
         Schedule(
             "publish",
-            "plugins.inventory.tasks.look",
+            "plugins.inventory.automatic.look",
             _("Look at the stock every hour"),
             every=timedelta(hours=1),
         ),
@@ -61,3 +61,18 @@ class InventoryPlugin(Plugin):
         from plugins.inventory import admin
 
         return admin.findings(shop)
+
+    def needs(self, shop: Shop) -> list[Need]:
+        from plugins.inventory import admin
+
+        return admin.needs(shop)
+
+    def approvals(self, shop: Shop) -> list[Approval]:
+        from plugins.inventory import admin
+
+        return admin.approvals(shop)
+
+    def mode(self, shop: Shop) -> Mode:
+        from plugins.inventory import automatic
+
+        return automatic.mode(shop)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from commerce_ai.decisions.automatic import ModeForm
 
 SLOT = "inventory.demand"
 
 
-class SettingsForm(forms.Form):
+class SettingsForm(ModeForm):
+    automatic_most_money = forms.DecimalField(
+        label=_("Largest automatic order line"), min_value=0, max_digits=12, decimal_places=2, initial=Decimal(500),
+        help_text=_("In the shop's currency. What costs more waits for a person in automatic mode too."),
+    )  # fmt: skip
     review_days = forms.FloatField(
         label=_("Days between two looks at the stock"), min_value=0, max_value=90, initial=1.0,
         help_text=_("How often proposals are decided: stock has to last until the next time."),

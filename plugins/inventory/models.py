@@ -57,6 +57,7 @@ class ReorderProposal(Proposal):
         indexes = [
             models.Index(fields=["shop", "state", "id"], name="inventory_reorder_state"),
             models.Index(fields=["product", "id"], name="inventory_reorder_product"),
+            models.Index(fields=["shop", "-decided_at"], name="inventory_reorder_decided"),
         ]
 
     def __str__(self) -> str:

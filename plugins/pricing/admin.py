@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Sum
+from django.db.models import F, Q, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from commerce_ai import registry
 from commerce_ai.console import boards
 from commerce_ai.console import proposals as deciding
 from commerce_ai.console.charts import Chart, Series
+from commerce_ai.console.filters import chosen_from, one_of
 from commerce_ai.console.money import money, money_column
 from commerce_ai.console.pages import page, url_of
-from commerce_ai.console.proposals import ProposalAdmin
+from commerce_ai.console.proposals import ProposalAdmin, Ways
 from commerce_ai.console.scope import may
 from commerce_ai.learning.live import live
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Approval, Card, Health, Need
 from commerce_ai.shop.models import PriceResponse, Shop
-from plugins.pricing import policy
+from plugins.pricing import automatic, policy
 from plugins.pricing.models import PriceProposal
 from plugins.pricing.policy import Response, Situation
 from plugins.pricing.tasks import PLUGIN, SLOT, rules_of
@@ -32,6 +36,14 @@ from plugins.pricing.tasks import PLUGIN, SLOT, rules_of
 SHOWN = 25  # proposals on the board
 POINTS = 21  # prices on a curve
 BINS = np.arange(-6.0, 1.01, 0.5)
+CUT, RAISE = "cut", "raise"
+WAYS_TO = {CUT: Q(price__lt=F("current_price")), RAISE: Q(price__gte=F("current_price"))}
+MOST_GROUPS = 5  # of the proposals that wait, by category; the rest is one row without an approval of all
+
+
+class ChangeFilter(one_of("change", _("change"), WAYS_TO)):  # type: ignore[misc]
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(WAYS_TO[self.value()]) if self.value() in WAYS_TO else queryset
 
 
 @admin.register(PriceProposal)
@@ -41,6 +53,11 @@ class PriceProposalAdmin(ProposalAdmin):
         money_column("current_price", _("price now")),
         money_column("price", _("proposed")),
         *ProposalAdmin.list_display,
+    )
+    list_filter = (
+        *ProposalAdmin.list_filter,
+        ChangeFilter,
+        chosen_from("category", "product__category", _("category")),
     )
     search_fields = ("product__external_id__startswith", "product__title__startswith")
     next_step = _("No price proposals yet. Train the pricing plugin; it proposes what is expected to earn more.")
@@ -107,6 +124,34 @@ def findings(shop: Shop) -> list[Health]:
         words = say("%(n)d products have no cost: nothing is proposed for them.") % {"n": costless}
         found.append(Health("warn", words, address))
     return found
+
+
+def needs(shop: Shop) -> list[Need]:
+    """Price cuts and rises that wait, by category, the largest gain first."""
+    listed = reverse("admin:pricing_priceproposal_changelist")
+    rows = PriceProposal.objects.of(shop).open()
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for row in rows.values_list("product_id", "product__category", "price", "current_price", "expected_gain",
+                                "expires_at"):  # fmt: skip
+        groups.setdefault((CUT if row[2] < row[3] else RAISE, row[1]), []).append(row)
+    ranked = sorted(groups.items(), key=lambda each: -_sum(each[1]))
+    found = []
+    for (change, category), members in ranked[:MOST_GROUPS]:
+        query = {"change": change, "category": category}
+        url = f"{listed}?{urlencode({'state__exact': 'proposed', **query})}"
+        found.append(_need(change, category, members, url, f"{url_of(PLUGIN, 'board/')}?{urlencode(query)}"))
+    for change in WAYS_TO:
+        rest = [row for (way, _category), members in ranked[MOST_GROUPS:] if way == change for row in members]
+        if rest:
+            url = f"{listed}?{urlencode({'state__exact': 'proposed', 'change': change})}"
+            found.append(_need(change, "", rest, url, ""))
+    return found
+
+
+def approvals(shop: Shop) -> list[Approval]:
+    """Prices that were approved in the last days."""
+    listed = f"{reverse('admin:pricing_priceproposal_changelist')}?state__exact=approved"
+    return deciding.lately(PriceProposal, shop, url_of(PLUGIN, "board/"), _changed, listed)
 
 
 def elasticities(shop: Shop) -> Chart:
@@ -181,11 +226,59 @@ def _line(each: PriceProposal) -> dict[str, Any]:
     }
 
 
+def _need(change: str, category: str, rows: list[Any], url: str, approve: str) -> Need:
+    def title(count: int) -> str:
+        words = {
+            (CUT, True): ngettext("%(n)d price cut in %(where)s", "%(n)d price cuts in %(where)s", count),
+            (CUT, False): ngettext("%(n)d more price cut", "%(n)d more price cuts", count),
+            (RAISE, True): ngettext("%(n)d price rise in %(where)s", "%(n)d price rises in %(where)s", count),
+            (RAISE, False): ngettext("%(n)d more price rise", "%(n)d more price rises", count),
+        }
+        where = category or say("no category")
+        return words[change, bool(approve)] % {"n": count, "where": where}
+
+    return Need(
+        kind=f"price-{change}", title=title, gain=_sum(rows), count=len(rows), url=url, approve=approve,
+        deadline=min((row[5] for row in rows if row[5]), default=None),
+        product_ids=tuple(row[0] for row in rows), gains=tuple(row[4] for row in rows),
+        about=say("a lower price") if change == CUT else say("a higher price"),
+        # What is nearly sold out sells out sooner when it is cheaper.
+        against=("reorder",) if change == CUT else (),
+    )  # fmt: skip
+
+
+def _sum(rows: list[Any]) -> Decimal:
+    return sum((row[4] for row in rows if row[4] is not None), Decimal(0))
+
+
+def _changed(count: int) -> str:
+    return ngettext("%(n)d price", "%(n)d prices", count) % {"n": count}
+
+
+def _group(request: HttpRequest) -> Any:
+    """The open proposals of one row of the first page."""
+    rows = PriceProposal.objects.of(request.shop).open()  # type: ignore[attr-defined]
+    change = request.GET.get("change", "")
+    if change not in WAYS_TO or "category" not in request.GET:
+        return rows.none()
+    return rows.filter(WAYS_TO[change], product__category=request.GET["category"])
+
+
+def _kept(request: HttpRequest, verb: str, outcome: Any) -> None:
+    automatic.keep(request.shop, verb, outcome, by="console")  # type: ignore[attr-defined]
+
+
+WAYS = Ways(done=_kept)
+
+
 def _act(request: HttpRequest) -> HttpResponse:
+    address = url_of(PLUGIN, "board/")
+    if (answer := deciding.act_together(request, _group(request), address, WAYS)) is not None:
+        return answer
     if request.POST.get("action") == "retrain":
         if not may(request, "operator"):
             raise PermissionDenied
         boards.retrain(request, PLUGIN)
     else:
-        deciding.act(request, PriceProposal)
-    return HttpResponseRedirect(url_of(PLUGIN, "board/"))
+        deciding.act(request, PriceProposal, WAYS)
+    return HttpResponseRedirect(address)

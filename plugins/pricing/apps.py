@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Approval, Card, Health, Mode, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -46,7 +46,7 @@ class PricingPlugin(Plugin):
             arguments={"plugin": "pricing"},
         ),
         Schedule("carry_out", "plugins.pricing.tasks.carry_out", _("Carry out approved prices"), at="00:05"),
-        Schedule("publish", "plugins.pricing.tasks.publish", _("Propose prices"), at="05:30"),
+        Schedule("publish", "plugins.pricing.automatic.publish", _("Propose prices"), at="05:30"),
     )
     pages = (Page("board/", "plugins.pricing.admin.board", _("Prices")),)
 
@@ -59,3 +59,18 @@ class PricingPlugin(Plugin):
         from plugins.pricing import admin
 
         return admin.findings(shop)
+
+    def needs(self, shop: Shop) -> list[Need]:
+        from plugins.pricing import admin
+
+        return admin.needs(shop)
+
+    def approvals(self, shop: Shop) -> list[Approval]:
+        from plugins.pricing import admin
+
+        return admin.approvals(shop)
+
+    def mode(self, shop: Shop) -> Mode:
+        from plugins.pricing import automatic
+
+        return automatic.mode(shop)

@@ -8,6 +8,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.decisions.automatic import ModeForm
+
 
 def check_ending(text: str) -> None:
     """Raise ValidationError unless `text` is how a price may end."""
@@ -15,7 +17,11 @@ def check_ending(text: str) -> None:
         raise ValidationError(_("Digits, as in .99, 9.90 or 80."))
 
 
-class SettingsForm(forms.Form):
+class SettingsForm(ModeForm):
+    automatic_step_percent = forms.FloatField(
+        label=_("Largest automatic step (%)"), min_value=0.1, max_value=50, initial=5.0,
+        help_text=_("Larger changes wait for a person in automatic mode too, as do cuts of what runs out soon."),
+    )  # fmt: skip
     min_margin_percent = forms.FloatField(
         label=_("Least margin (% of cost)"), min_value=0, max_value=1000, initial=10.0,
         help_text=_("The floor: no price is proposed below the cost and this much."),

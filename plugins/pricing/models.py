@@ -55,6 +55,7 @@ class PriceProposal(Proposal):
         indexes = [
             models.Index(fields=["product", "-made_at"], name="pricing_proposal_product"),
             models.Index(fields=["shop", "state", "-expected_gain"], name="pricing_proposal_open"),
+            models.Index(fields=["shop", "-decided_at"], name="pricing_proposal_decided"),
         ]
 
     def __str__(self) -> str:

@@ -26,7 +26,7 @@ from commerce_ai.console.scope import may
 from commerce_ai.decisions import counting
 from commerce_ai.learning.live import live
 from commerce_ai.learning.models import Version
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Shop
 from plugins.recommendation import queries, service
 from plugins.recommendation.answers import Answer, Request
@@ -108,6 +108,17 @@ def findings(shop: Shop) -> list[Health]:
         }
         found.append(Health("warn", words, address))
     return found
+
+
+def needs(shop: Shop) -> list[Need]:
+    """A source that is to answer first and can't."""
+    settings = registry.settings_for(shop.pk, PLUGIN)
+    names = {each.learner.name for each in live(shop.pk, SLOT)}
+    if settings.bestsellers_only or settings.source in {AUTO, ONLY_BESTSELLERS, *names}:
+        return []
+    words = say("%(source)s is to answer first, but has no live version.") % {"source": settings.source}
+    detail = say("Train it, or choose another source on the board.")
+    return [Need("recommendation-source", words, detail, url=url_of(PLUGIN, "board/"), tone="warn")]
 
 
 def answers(shop: Shop, span: timedelta) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from commerce_ai import registry
 from commerce_ai.console import boards
@@ -21,7 +22,7 @@ from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopAdmin
 from commerce_ai.learning.live import live
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Shop
 from plugins.sentiment import queries, service
 from plugins.sentiment.forms import SLOT
@@ -95,8 +96,27 @@ def findings(shop: Shop) -> list[Health]:
     unseen = SentimentAlert.objects.of(shop).filter(acknowledged_at=None).select_related("product").order_by("-day")
     if newest := unseen.first():
         words = say("More negative texts than usual about %(what)s on %(day)s.")
-        found.append(Health("warn", words % {"what": newest.about, "day": newest.day.isoformat()}, address))
+        found.append(
+            Health("warn", words % {"what": newest.about, "day": newest.day.isoformat()}, address, alert=False)
+        )
     return found
+
+
+def needs(shop: Shop) -> list[Need]:
+    """Alerts that nobody has seen."""
+    unseen = SentimentAlert.objects.of(shop).filter(acknowledged_at=None).select_related("product").order_by("-day")
+    alerts = list(unseen[:ALERTS])
+    if not alerts:
+        return []
+    words = ngettext("%(n)d day with more negative texts than usual", "%(n)d days with more negative texts than usual",
+                     len(alerts))  # fmt: skip
+    about = ", ".join(dict.fromkeys(str(each.about) for each in alerts[:3]))
+    return [
+        Need(
+            "sentiment-alert", words % {"n": len(alerts)}, about, url=url_of(PLUGIN, "board/"), count=len(alerts),
+            product_ids=tuple({each.product_id for each in alerts if each.product_id}), tone="warn",
+        )
+    ]  # fmt: skip
 
 
 def chart_of(shop: Shop) -> Chart:

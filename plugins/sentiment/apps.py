@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Health, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -56,3 +56,8 @@ class SentimentPlugin(Plugin):
         from plugins.sentiment import admin
 
         return admin.findings(shop)
+
+    def needs(self, shop: Shop) -> list[Need]:
+        from plugins.sentiment import admin
+
+        return admin.needs(shop)

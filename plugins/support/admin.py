@@ -10,12 +10,13 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from commerce_ai.console import boards
 from commerce_ai.console.charts import Chart, Series
@@ -25,7 +26,7 @@ from commerce_ai.console.shop_admin import ShopAdmin
 from commerce_ai.decisions import counting
 from commerce_ai.ids import uuid7
 from commerce_ai.learning.live import live
-from commerce_ai.plugin import Card, Health
+from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Conversation, Label, Message, Shop
 from plugins.support import queries, service
 from plugins.support.forms import SLOT
@@ -105,6 +106,22 @@ def findings(shop: Shop) -> list[Health]:
         words = say("%(count)d conversations have waited for a person for more than four hours.") % {"count": count}
         return [Health("warn", words, url_of(PLUGIN, "board/"))]
     return []
+
+
+def needs(shop: Shop) -> list[Need]:
+    """Conversations that wait for a person; the one that waits longest sets the deadline."""
+    rows = Conversation.objects.of(shop).filter(status=Conversation.Status.HANDED_OFF)
+    counted = rows.aggregate(n=Count("pk"), oldest=Min("updated_at"))
+    if not counted["n"]:
+        return []
+    words = ngettext("%(n)d customer waits for an answer", "%(n)d customers wait for an answer", counted["n"])
+    return [
+        Need(
+            "conversation", words % {"n": counted["n"]}, say("handed over to a person"),
+            deadline=counted["oldest"] + LONG_WAIT, count=counted["n"],
+            url=f"{reverse('admin:shop_conversation_changelist')}?status__exact=handed_off", tone="warn",
+        )
+    ]  # fmt: skip
 
 
 def chart_of(shop: Shop) -> Chart:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Draws, Health, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -54,3 +54,8 @@ class SupportPlugin(Plugin):
         from plugins.support import admin
 
         return admin.findings(shop)
+
+    def needs(self, shop: Shop) -> list[Need]:
+        from plugins.support import admin
+
+        return admin.needs(shop)

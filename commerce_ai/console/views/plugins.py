@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from commerce_ai import registry
@@ -20,8 +22,14 @@ from commerce_ai.console.dress import dress
 from commerce_ai.console.health import findings, survey
 from commerce_ai.console.pages import page, url_of, visible
 from commerce_ai.console.scope import scope_of
+from commerce_ai.decisions.automatic import AUTOMATIC, SUGGEST
 from commerce_ai.models import PluginState, ScheduleState
 from commerce_ai.plugin import Plugin
+
+MODES = {
+    SUGGEST: gettext_lazy("It suggests only: people decide."),
+    AUTOMATIC: gettext_lazy("It acts by itself within its guard-rails; everything can be undone."),
+}
 
 
 @page(template="console/plugins.html")
@@ -62,6 +70,22 @@ def switch(request: Any, slug: str) -> HttpResponse:
     else:
         messages.warning(request, _("%(plugin)s is off. %(fallback)s") % said)
     return HttpResponseRedirect(reverse("console:plugins"))
+
+
+@require_POST
+@page(permission="operator")
+def mode(request: Any, slug: str) -> HttpResponse:
+    """Suggest or automatic. Automatic acts only once it is earned; back to suggesting at any time."""
+    form_class = _plugin(slug).settings_form_class()
+    if form_class is None or "mode" not in form_class.base_fields or request.POST.get("mode") not in MODES:
+        raise Http404
+    state = PluginState.objects.filter(shop=request.shop, plugin=slug).first()
+    kept = state.read_settings(form_class) if state else {}
+    now = dataclasses.asdict(registry.default_settings(slug)) | kept | {"mode": request.POST["mode"]}
+    registry.save_settings(request.shop, slug, now, by=request.user)
+    _write_down(request, slug, _("Changed settings: %(names)s.") % {"names": "mode"})
+    messages.success(request, MODES[request.POST["mode"]])
+    return HttpResponseRedirect(f"{reverse('admin:index')}#approvals")
 
 
 @page(template="console/plugin.html")
