@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Literal
 
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from commerce_ai import registry
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
-from commerce_ai.console.experiments_form import ExperimentForm, HoldoutForm
+from commerce_ai.console.experiments_form import ExperimentForm, HoldoutForm, settings_of_all
+from commerce_ai.console.money import money
 from commerce_ai.console.pages import page
 from commerce_ai.console.scope import may
-from commerce_ai.decisions.experiments import lifecycle, results
+from commerce_ai.decisions.experiments import lifecycle, measures, outlook, results
+from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, asking
+from commerce_ai.decisions.experiments.headline import Headline, headline
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary
 from commerce_ai.decisions.experiments.verdict import percent, verdict, worth
-from commerce_ai.decisions.models import Outcome
 from commerce_ai.plugin import Card
 from commerce_ai.shop.models import Shop
 
 MOST = 200
-INFLUENCED_DAYS = 28
+USUAL = 0.05  # of the visitors, held out
 State = Experiment.State
 
 
@@ -37,19 +40,16 @@ def overview(request: Any) -> dict[str, Any] | HttpResponse:
     """What all AI is worth, from the holdout; then every experiment, the newest first."""
     if request.method == "POST":
         return _set_holdout(request)
-    holdout = lifecycle.holdout_of(request.shop)
-    found = results.summary(holdout) if holdout else None
+    found = headline(request.shop)
     rows = Experiment.objects.of(request.shop).filter(holdout=False).order_by("-pk")[:MOST]
-    running = holdout is not None and holdout.state == State.RUNNING
-    share = holdout.parsed_arms[0].weight if holdout and running else 0.0
+    share = found.holdout.parsed_arms[0].weight if found.holdout and found.running else 0.0
     return {
         "title": _("Experiments"),
         "experiments": [(each, _in_short(each)) for each in rows],
-        "holdout": holdout,
-        "holdout_runs": running,
-        "verdict": verdict(holdout, found) if holdout else [],
-        "blocked": bool(found and found.blocked),
-        "influenced": _influenced(request.shop),
+        "headline": found,
+        "cards": _headline_cards(found),
+        "outlook": "" if found.running else _holdout_outlook(request.shop),
+        "influenced": money(found.influenced, request.shop.currency) if found.influenced else "",
         "form": dress(HoldoutForm(initial={"percent": 100 * share})),
         "may_write": may(request, "operator"),
     }
@@ -76,7 +76,9 @@ def detail(request: Any, pk: int) -> dict[str, Any] | HttpResponse:
     return {
         "title": experiment.name, "experiment": experiment, "cards": _cards(experiment, found),
         "verdict": verdict(experiment, found), "blocked": bool(found and found.blocked),
-        "charts": charts_of(experiment), "arms": _lines(experiment, found),
+        "charts": [] if experiment.state == State.DRAFT else charts_of(experiment),
+        "arms": _lines(experiment, found), "notes": _notes(experiment), "facts": _facts(experiment),
+        "adjusted": experiment.metric not in measures.RATIOS,
         "may_write": may(request, "operator"),
     }  # fmt: skip
 
@@ -111,20 +113,42 @@ def charts_of(experiment: Experiment) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _influenced(shop: Shop) -> str:
-    """What was attributed to decisions lately: it would have come in part without them, so it is never the headline."""
-    lately = Outcome.objects.of(shop).filter(made_at__gte=timezone.now() - timedelta(days=INFLUENCED_DAYS))
-    revenue = lately.aggregate(sum=Sum("revenue"))["sum"]
-    return f"{revenue:,.2f} {shop.currency}" if revenue else ""
+def _headline_cards(found: Headline) -> list[Card]:
+    if found.lift is None or found.with_ai is None or found.without is None or found.holdout is None:
+        return []
+    estimate, low, high = found.lift
+    with_ai, without = (worth(found.holdout, each) for each in (found.with_ai, found.without))
+    return [
+        Card(_("All AI against the holdout"), percent(estimate), _interval(low, high), tone=_tone(low, high)),
+        Card(found.holdout.get_metric_display(), with_ai, _("held out: %(without)s") % {"without": without}),
+    ]
+
+
+def _holdout_outlook(shop: Shop) -> str:
+    """How long the usual holdout takes to say something, before it is set."""
+    weights = ((HOLDOUT, USUAL), (REST, 1 - USUAL))
+    like = Experiment(
+        shop=shop, holdout=True, unit=Experiment.Unit.CUSTOMER,
+        arms=[{"name": name, "weight": weight} for name, weight in weights],
+    )  # fmt: skip
+    words = outlook.in_words(like, outlook.outlook(like))
+    return _("With %(share).0f %% held out: %(words)s") % {"share": 100 * USUAL, "words": words}
 
 
 def _edit(request: Any, experiment: Experiment) -> dict[str, Any] | HttpResponse:
-    form = ExperimentForm(request.POST or None, instance=experiment)
+    plugin = request.GET.get("plugin", "")
+    form = ExperimentForm(request.POST or None, instance=experiment, plugin=plugin)
     if request.method == "POST" and form.is_valid():
         kept = form.save()
+        _write_down(request, kept, _("Planned."))
         messages.success(request, _("Kept as a draft. Start it when you are ready."))
         return HttpResponseRedirect(_address(kept))
-    return {"title": experiment.name or _("New experiment"), "form": dress(form), "experiment": experiment}
+    chosen = form.initial.get("plugin", "")
+    return {
+        "title": experiment.name or _("New experiment"), "form": dress(form), "experiment": experiment,
+        "plugins": [(slug, registry.plugin(slug).verbose_name) for slug in asking()], "plugin": chosen,
+        "settings": settings_of_all(),
+    }  # fmt: skip
 
 
 def _act(request: HttpRequest, experiment: Experiment) -> HttpResponse:
@@ -134,9 +158,11 @@ def _act(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     try:
         if action == "start":
             lifecycle.start(experiment)
+            _write_down(request, experiment, _("Started."))
             messages.success(request, _("Started: visitors are drawn within two seconds."))
         elif action == "stop":
             lifecycle.stop(experiment)
+            _write_down(request, experiment, _("Stopped."))
             messages.success(request, _("Stopped. What its visitors do counts for another week."))
         elif action == "ship":
             found = results.summary(experiment)
@@ -144,7 +170,12 @@ def _act(request: HttpRequest, experiment: Experiment) -> HttpResponse:
                 raise lifecycle.CannotBe(_("Its arms are not of the size they were meant to have."))
             lifecycle.ship(experiment, request.POST.get("arm", ""), by=request.user)
             said = {"arm": experiment.shipped_arm}
+            _write_down(request, experiment, _("Shipped the arm %(arm)s.") % said)
             messages.success(request, _("%(arm)s is now what everybody gets.") % said)
+        elif action == "unship":
+            lifecycle.unship(experiment, by=request.user)
+            _write_down(request, experiment, _("Took the shipping back."))
+            messages.success(request, _("The plugin has the settings again that it had before."))
         elif action == "refresh":
             results.refresh(experiment)
     except lifecycle.CannotBe as error:
@@ -158,6 +189,8 @@ def _set_holdout(request: Any) -> HttpResponse:
     form = HoldoutForm(request.POST)
     if form.is_valid():
         lifecycle.set_holdout(request.shop, form.cleaned_data["percent"] / 100)
+        if (holdout := lifecycle.holdout_of(request.shop)) is not None:
+            _write_down(request, holdout, _("Set the holdout to %(percent)g %%.") % form.cleaned_data)
         messages.success(request, _("The holdout was changed; it acts within two seconds."))
     else:
         messages.error(request, " ".join(str(each) for errors in form.errors.values() for each in errors))
@@ -176,13 +209,70 @@ def _cards(experiment: Experiment, found: Summary | None) -> list[Card]:
     best, units = found.best, sum(each.units for each in found.arms)
     cards = [Card(_("Visitors drawn"), f"{units:,}", experiment.get_state_display())]
     if best is not None and best.lift is not None and not found.blocked:
-        _estimate, low, high = best.lift
-        tone: Literal["", "good", "bad"] = "good" if low > 0 else "bad" if high < 0 else ""
-        interval = _("95 %% interval %(low)s to %(high)s") % {"low": percent(low), "high": percent(high)}
-        cards.append(Card(_("Lift of %(arm)s") % {"arm": best.name}, percent(best.lift[0]), interval, tone=tone))
+        estimate, low, high = best.lift
+        title = _("Lift of %(arm)s") % {"arm": best.name}
+        cards.append(Card(title, percent(estimate), _interval(low, high), tone=_tone(low, high)))
     if found.days_left and experiment.state == State.RUNNING:
         cards.append(Card(_("Until +10 % can be seen"), _("%(n)d days") % {"n": found.days_left}))
     return cards
+
+
+def _interval(low: float, high: float) -> str:
+    return _("95 %% interval %(low)s to %(high)s") % {"low": percent(low), "high": percent(high)}
+
+
+def _tone(low: float, high: float) -> Literal["", "good", "bad"]:
+    return "good" if low > 0 else "bad" if high < 0 else ""
+
+
+def _notes(experiment: Experiment) -> list[str]:
+    """What an operator should know of it as it stands."""
+    notes = []
+    if experiment.state == State.DRAFT:
+        notes.append(outlook.in_words(experiment, outlook.outlook(experiment)))
+        notes.append(_("Once it is started it can't be changed, only stopped."))
+    if not experiment.holdout and not registry.is_on(experiment.shop_id, experiment.plugin):
+        words = _("%(plugin)s is switched off in this shop: nobody is drawn.")
+        notes.append(words % {"plugin": registry.plugin(experiment.plugin).verbose_name})
+    return notes
+
+
+def _facts(experiment: Experiment) -> list[tuple[Any, Any]]:
+    """Where it runs, and among whom."""
+    if experiment.holdout:
+        where, share = _("all plugins that answer visitors"), _("everybody")
+    else:
+        where = str(registry.plugin(experiment.plugin).verbose_name) + f", {experiment.placement}".rstrip(", ")
+        share = f"{100 * experiment.traffic:g} %" + (f", {experiment.group}" if experiment.group else "")
+    audience = experiment.parsed_audience
+    who = {True: _("signed-in customers"), False: _("visitors who are not signed in"), None: _("everybody")}
+    spans = [each and date_format(timezone.localtime(each, experiment.shop.tz), "DATETIME_FORMAT") for each in (
+        experiment.starts_at, experiment.stops_at
+    )]  # fmt: skip
+    return [
+        (_("Where"), where), (_("Drawn"), experiment.get_unit_display()), (_("Share"), share),
+        (_("Who"), ", ".join([str(who[audience.known]), *audience.countries])),
+        (_("Start"), spans[0] or "–"), (_("Stop"), spans[1] or "–"),
+        (_("Runs at least"), _("%(n)d days") % {"n": experiment.minimum_days}),
+        (_("Planned visitors"), f"{experiment.planned:,}"),
+    ]  # fmt: skip
+
+
+def _settings(experiment: Experiment, config: dict[str, Any]) -> str:
+    """An arm's settings by the labels that the plugin's form gives them."""
+    form = None if experiment.holdout else registry.plugin(experiment.plugin).settings_form_class()
+    fields = form.base_fields if form else {}
+    said = {True: _("yes"), False: _("no")}
+    return ", ".join(
+        f"{fields[name].label if name in fields else name}: {said[value] if isinstance(value, bool) else value}"
+        for name, value in config.items()
+    )
+
+
+def _write_down(request: Any, experiment: Experiment, message: str) -> None:
+    """Into Django's log, where the audit trail of the shop is; what touches a plugin's settings at the plugin, too."""
+    rows = Experiment.objects.of(request.shop).filter(pk=experiment.pk)
+    LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message, single_object=True)
 
 
 def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]]:
@@ -196,7 +286,7 @@ def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]
             "arm": arm, "units": one.units if one else 0,
             "value": worth(experiment, one.value) if one else "–",
             "lift": f"{percent(lift[0])} ({percent(lift[1])} … {percent(lift[2])})" if lift else "–",
-            "shipped": experiment.shipped_arm == arm.name,
+            "shipped": experiment.shipped_arm == arm.name, "settings": _settings(experiment, arm.config),
         })  # fmt: skip
     return lines
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
+from html import unescape
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from commerce_ai import registry
-from commerce_ai.decisions.experiments import lifecycle
+from commerce_ai.decisions.experiments import lifecycle, outlook
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
-from commerce_ai.decisions.models import Outcome
+from commerce_ai.decisions.models import Decision, Outcome
 from commerce_ai.ids import uuid7
 from commerce_ai.shop.models import Shop
 from commerce_ai.shop.revision import refresher
+from tests.factories import OrderFactory
 
 PLUGIN = "recommendation"
 ARMS = [{"name": "A", "config": {"source": "bestsellers"}}, {"name": "B", "config": {"source": "auto"}}]
-LIST = "/console/experiments/"
+LIST, ADD = "/console/experiments/", "/console/experiments/add/"
 
 
 def make(shop: Shop, state: str = "running", **fields) -> Experiment:
@@ -41,6 +44,16 @@ def measured(shop: Shop, a: int = 10_000, b: int = 10_100, **fields) -> Experime
     return experiment
 
 
+def filled(client: Client, **fields: str) -> dict[str, str]:
+    """The form as it comes, with two arms of recommendation."""
+    form = client.get(ADD, {"plugin": PLUGIN}).context["form"]
+    given = {name: form[name].value() for name in form.fields if name != "arms"}
+    return {name: value for name, value in given.items() if value is not None} | {
+        "name": "x", "arms-0-name": "A", "arms-0-config": "source = bestsellers\nitems = 8", "arms-1-name": "B",
+        "arms-1-weight": "2,5", "arms-1-config": "exclude_purchased = no", **fields,
+    }  # fmt: skip
+
+
 def page_of(experiment: Experiment) -> str:
     return reverse("console:experiment", args=[experiment.pk])
 
@@ -52,14 +65,31 @@ def test_an_empty_page_says_the_next_step(owner, shop):
 
 
 def test_planned_started_and_stopped(owner, shop):
-    form = owner.get(reverse("console:experiment-add"))
-    sent = {name: value for name, value in form.context["form"].initial.items() if value is not None}
-    sent |= {"name": "Sources", "plugin": PLUGIN, "placement": "home", "arms": json.dumps(ARMS), "audience": "{}"}
-    assert owner.post(reverse("console:experiment-add"), sent | {"rate": "3"}).status_code == 302
+    sent = filled(owner, name="Sources", placement="home", countries="de, at", who="known", rate="3")
+    assert owner.post(ADD, sent).status_code == 302
     made = Experiment.objects.of(shop).get()
     assert made.state == "draft" and 100_000 < made.planned < 400_000
-    wrong = owner.post(reverse("console:experiment-change", args=[made.pk]), sent | {"arms": '[{"name": "A"}]'})
-    assert "two to 8 arms" in wrong.content.decode()
+    assert made.audience == {"known": True, "countries": ["DE", "AT"]}
+    assert [(each.name, each.weight, each.config) for each in made.parsed_arms] == [
+        ("A", 1.0, {"source": "bestsellers", "items": 8}), ("B", 2.5, {"exclude_purchased": False}),
+    ]  # fmt: skip
+    change = reverse("console:experiment-change", args=[made.pk])
+    again = owner.get(change).content.decode()
+    assert (
+        "source = bestsellers" in again
+        and "items = 8" in again
+        and "exclude_purchased = no" in again
+        and "DE, AT" in again
+    )
+    for wrong, words in (
+        ({"arms-1-name": "", "arms-1-config": ""}, "two to 8 arms"),
+        ({"arms-0-config": "sauce = hot"}, "the plugin has no setting sauce; there are: source"),
+        ({"arms-0-config": "source"}, "write each setting as name = value"),
+        ({"arms-0-weight": "many"}, "The weight of arm A must be above 0."),
+        ({"countries": "Germany"}, "GERMANY is no country"),
+    ):
+        assert words in unescape(owner.post(change, sent | wrong).content.decode())
+    assert "can&#x27;t be changed" in owner.get(page_of(made)).content.decode()
     shown = owner.post(page_of(made), {"action": "start"}, follow=True).content.decode()
     assert "Nobody has been drawn yet." in shown
     assert owner.get(reverse("console:experiment-change", args=[made.pk])).status_code == 404
@@ -67,6 +97,8 @@ def test_planned_started_and_stopped(owner, shop):
     owner.post(page_of(made), {"action": "stop"})
     made.refresh_from_db()
     assert made.state == "stopped" and made.looked_at
+    log = LogEntry.objects.filter(object_id=str(made.pk)).order_by("pk").values_list("change_message", flat=True)
+    assert list(log) == ["Planned.", "Started.", "Stopped."]
 
 
 def test_the_page_says_the_verdict_and_draws_the_band(owner, shop):
@@ -88,6 +120,12 @@ def test_shipping_makes_the_arm_the_plugins_setting(owner, shop):
     ).content.decode()  # fmt: skip
     refresher.poll()
     assert registry.settings_for(shop.pk, PLUGIN).source == "bestsellers"
+    assert "Undo shipping" in owner.get(page_of(experiment)).content.decode()
+    owner.post(page_of(experiment), {"action": "unship"})
+    refresher.poll()
+    assert registry.settings_for(shop.pk, PLUGIN).source == "auto"
+    log = LogEntry.objects.order_by("pk").values_list("content_type__model", "change_message")
+    assert list(log) == [("experiment", "Shipped the arm A."), ("experiment", "Took the shipping back.")]
 
 
 def test_arms_of_a_wrong_size_block_verdict_and_shipping(owner, shop):
@@ -116,7 +154,49 @@ def test_influenced_revenue_stands_beside_it_and_is_named_not_causal(owner, shop
             updated_at=timezone.now(), revenue=revenue,
         )  # fmt: skip
     shown = owner.get(LIST).content.decode()
-    assert "1,234.00 EUR. Attributed, not causal" in shown
+    assert "€1,234.00. Attributed, not causal" in shown
+
+
+def test_each_plugin_begins_with_itself_against_none(owner, shop):
+    for slug, switch, unit in (
+        ("recommendation", "bestsellers_only", "visitor"), ("advertising", "hold", "visitor"),
+        ("support", "people_only", "visitor"), ("fraud", "rules_only", "customer"),
+    ):  # fmt: skip
+        shown = owner.get(ADD, {"plugin": slug})
+        assert f"{switch} = yes" in shown.content.decode() and f"<code>{switch}</code>" in shown.content.decode()
+        form = shown.context["form"]
+        sent = {name: form[name].value() for name in form.fields if name != "arms"} | {"name": slug}
+        arms = {"arms-0-name": "none", "arms-0-config": f"{switch} = yes", "arms-1-name": "AI"}
+        sent = {name: value for name, value in sent.items() if value is not None} | arms
+        assert owner.post(ADD, sent).status_code == 302
+        made = Experiment.objects.of(shop).get(name=slug)
+        assert (made.unit, made.planned) == (unit, 20_000)
+        assert "is switched off in this shop" in owner.get(page_of(made)).content.decode()
+    assert "pricing" not in [slug for slug, _name in form.fields["plugin"].choices]
+
+
+def test_a_draft_says_how_long_it_takes_by_what_was_lately(owner, shop):
+    outlook.forget()
+    lately = timezone.now() - timedelta(days=10)
+    for n in range(200):
+        Decision.objects.create(
+            id=uuid7(lately), shop=shop, plugin=PLUGIN, kind="recommendations", placement="home", anonymous_id=f"v{n}"
+        )
+    for n in range(100):
+        OrderFactory(shop=shop, anonymous_id=f"v{n}", placed_at=lately + timedelta(hours=1))
+    draft = make(shop, state="draft", starts_at=None)
+    shown = owner.get(page_of(draft)).content.decode()
+    assert "20 visitors a day, conversion now 50.0 %. A lift of 10 % can be seen after about" in shown
+    days = outlook.outlook(draft).days
+    half = make(shop, state="draft", starts_at=None, traffic=0.5)
+    assert abs(outlook.outlook(half).days - 2 * days) <= 2
+    assert (
+        "nobody was answered there" in owner.get(page_of(make(shop, state="draft", placement="cart"))).content.decode()
+    )
+    overview = owner.get(LIST).content.decode()
+    assert "With 5 % held out: 20 visitors a day" in overview and "visitors: years" in overview
+    assert owner.post(ADD, filled(owner, placement="home")).status_code == 302
+    assert 5_000 < Experiment.objects.of(shop).latest("pk").planned < 20_000
 
 
 def test_an_analyst_reads_and_other_shops_are_out_of_reach(sign_in, shop, other):
