@@ -1,9 +1,9 @@
 """Web, worker, trainer and beat under one roof, over the embedded pair or services of your own.
 
 Each child runs in a session of its own, so that Ctrl-C reaches only the supervisor, which stops them in order:
-web, beat, worker and trainer, and at last (through `embedded.release`) Redis and Postgres. A supervisor that was
-killed takes its children with it where the kernel offers that (Linux); where it doesn't, the next start finds
-them in ``var/run/*.json`` and ends them first.
+web, beat, worker and trainer, and at last (through `embedded.release`) Redis and Postgres. What dies is started again,
+the embedded pair too, which is nobody's child. A supervisor that was killed takes its children with it where the kernel
+offers that (Linux); where it doesn't, the next start finds them in ``var/run/*.json`` and ends them first.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 20
-RESTART_PAUSE_S = 2.0
-STOP_ORDER = (("web",), ("beat",), ("worker", "trainer"))
+RESTART_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+STEADY_AFTER_S = 30.0  # one that ran this long has not died of what it died of before
+MEND_EVERY_S = 1.0
+STOP_ORDER = (("visitors",), ("web",), ("beat",), ("worker", "trainer"))
 _PR_SET_PDEATHSIG = 1
 
 
@@ -37,7 +39,8 @@ class Child:
     name: str
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
+    started: float = 0.0
+    deaths: int = 0  # since it last ran steadily
     next_start: float = 0.0
 
 
@@ -50,8 +53,10 @@ class Supervisor:
     port: int = 8000
     environment: dict[str, str] = field(default_factory=dict)
     web_threads: int = 4
+    mend: Callable[[], Sequence[str]] = tuple  # starts services again that died; their names
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
+    _mended: float = 0.0
 
     def start(self) -> None:
         """Start all; `PortTaken` before anything else runs if the port is not free."""
@@ -62,15 +67,25 @@ class Supervisor:
             self.children.append(child)
             self._launch(child)
 
+    def add(self, name: str, command: list[str]) -> None:
+        """Start one more child, which is watched and stopped with the others; `STOP_ORDER` names it."""
+        child = Child(name, command)
+        self.children.append(child)
+        self._launch(child)
+
     def watch(self, until: Callable[[], bool] = lambda: False, pause: float = 0.2) -> None:
         """Restart what dies, with a growing pause, until `until` says so or `stop` was called."""
         while not self.stopping and not until():
+            self._mend()
             now = time.monotonic()
             for child in self.children:
                 if child.process is not None and child.process.poll() is not None:
-                    wait = min(RESTART_PAUSE_S * child.starts, 30.0)
+                    # What it started may live on, and hold its port or go on with its jobs.
+                    _signal_group(child.process.pid, signal.SIGKILL)
+                    child.deaths = 1 if now - child.started > STEADY_AFTER_S else child.deaths + 1
+                    wait = min(RESTART_PAUSE_S * 2 ** (child.deaths - 1), LONGEST_PAUSE_S)
                     logger.warning(
-                        "%s ended with status %s; it starts again in %.0f s (log: %s)",
+                        "%s ended with status %s; it starts again in %.1f s (log: %s)",
                         child.name,
                         child.process.returncode,
                         wait,
@@ -119,10 +134,20 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=lambda: _die_with(parent),
             )
-        child.starts += 1
+        child.started = time.monotonic()
         record = self._record(child)
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"pid": child.process.pid, "born": _born(child.process.pid)}))
+
+    def _mend(self) -> None:
+        if (now := time.monotonic()) < self._mended + MEND_EVERY_S:
+            return
+        self._mended = now
+        try:
+            for name in self.mend():
+                logger.warning("%s was down and has been started again", name)
+        except Exception:  # the children are looked after all the same
+            logger.exception("what is embedded could not be started again")
 
     def _end_orphans(self) -> None:
         """End what an earlier supervisor left, by pid and birth, never by name."""
@@ -210,6 +235,14 @@ def commands(host: str, port: int, web_threads: int) -> dict[str, list[str]]:
         ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
     }
+
+
+def recorded(var: Path, name: str) -> int | None:
+    """The pid of a supervised process, as it was when it was started last; None where none was."""
+    try:
+        return int(json.loads((var / "run" / f"{name}.json").read_text())["pid"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def refuse_taken_port(host: str, port: int) -> None:

@@ -36,6 +36,21 @@ class House:
     where: Any
     environment: dict[str, str]
 
+    @property
+    def dsn(self) -> str:
+        from commerce_ai import embedded
+
+        at = f"host={self.where.sockets} port={embedded.POSTGRES_PORT}"
+        return f"{at} user={embedded.POSTGRES_USER} dbname=commerce_ai"
+
+    def python(self, code: str) -> str:
+        """What Python prints with Django set up."""
+        command = [sys.executable, "-c", f"import django; django.setup()\n{code}"]
+        done = subprocess.run(
+            command, env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        )  # fmt: skip
+        return done.stdout
+
     def show(self, bench: Bench, code: str) -> None:
         """Run Python with Django set up; each line that it prints is a row, as soon as it comes."""
         command = [sys.executable, "-c", f"import django; django.setup()\n{code}"]

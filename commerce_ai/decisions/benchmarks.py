@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commerce_ai.decisions import bench_kill
 from commerce_ai.decisions.bench_house import house
 from commerce_ai.decisions.experiments.benchmarks import experiments
+from commerce_ai.learning.bench import BenchError
 
 if TYPE_CHECKING:
     from commerce_ai.learning.bench import Bench
@@ -28,5 +30,20 @@ def cost(bench: Bench) -> None:
         there.show(bench, "from commerce_ai.decisions import bench_cost; bench_cost.measure()")
 
 
-attribution.needs_services = cost.needs_services = False  # type: ignore[attr-defined]
-SUITES = {"attribution": attribution, "cost": cost, "experiments": experiments}
+def kill(bench: Bench) -> None:
+    """kill -9 of web, worker and Redis in turn under load: what clients were told, held against what is there."""
+    seconds = 60 * bench.seeds
+    bench.note(
+        f"{seconds} s (60 for each of --seeds), a real `manage.py up`; two threads each ask for fraud verdicts, "
+        "recommendations and send events, without a pause but 2 ms; before each kill of the web nothing can be written "
+        "for 0.2 s, half of the INSERTs that wait are cut off, and it is killed 0.2 s later, while others still wait"
+    )
+    with house() as there:
+        report = bench_kill.run(there, seconds, 2, bench.row)
+    bench.row("what must not be", {"found": len(report.wrong)})
+    if report.wrong:
+        raise BenchError("; ".join(report.wrong))
+
+
+attribution.needs_services = kill.needs_services = cost.needs_services = False  # type: ignore[attr-defined]
+SUITES = {"attribution": attribution, "cost": cost, "experiments": experiments, "kill": kill}

@@ -21,8 +21,8 @@ from commerce_ai.embedded import account, postgres, redis
 from commerce_ai.embedded.account import POSTGRES_PORT, POSTGRES_USER, EmbeddedError, Paths, paths
 
 __all__ = [
-    "POSTGRES_PORT", "POSTGRES_USER", "EmbeddedError", "Paths", "acquire", "hold_for_this_process", "paths", "release",
-    "runs", "stop",
+    "POSTGRES_PORT", "POSTGRES_USER", "EmbeddedError", "Paths", "acquire", "hold_for_this_process", "mend",
+    "mend_for_this_process", "paths", "release", "runs", "stop",
 ]  # fmt: skip
 
 _held: dict[Path, int] = {}
@@ -62,6 +62,31 @@ def acquire(
         descriptor = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         _held[where.lock] = descriptor
+
+
+def mend(where: Paths, *, with_postgres: bool = True, with_redis: bool = True) -> list[str]:
+    """Start again what was killed under its users; the names of what that was. Raises EmbeddedError."""
+    down = [("Postgres", with_postgres and not postgres.runs(where)), ("Redis", with_redis and redis.is_down(where))]
+    if not any(is_down for _name, is_down in down):
+        return []
+    with _exclusive(where.start_lock):
+        uid, gid = account.find()
+        if down[0][1]:
+            postgres.start(where, uid, gid, None)
+        if down[1][1]:
+            redis.start(where, uid, gid)
+    return [name for name, is_down in down if is_down]
+
+
+def mend_for_this_process() -> list[str]:
+    """`mend` what the settings leave to us."""
+    from django.conf import settings
+
+    return mend(
+        settings.EMBEDDED,
+        with_postgres=settings.USES_EMBEDDED_POSTGRES,
+        with_redis=settings.USES_EMBEDDED_REDIS,
+    )
 
 
 def release(where: Paths) -> bool:

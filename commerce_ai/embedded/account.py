@@ -136,6 +136,21 @@ def wait(done: Callable[[], bool], complaint: str, log: Path) -> None:
         time.sleep(0.02)
 
 
+def lives_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder  # gone or a zombie: no folder
+    except OSError:
+        return False
+
+
+def inhabitants(folder: Path) -> list[int]:
+    """Processes whose working folder it is, as a server's data folder is; none where the system doesn't say."""
+    if not Path("/proc/self/cwd").exists():
+        return []
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if lives_in(pid, folder)]
+
+
 def _open_the_way(target: Path) -> None:
     """Let the account walk through (not list) the folders above `target`, as root's clone may lie in a private home."""
     for folder in target.resolve().parents:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -69,11 +68,13 @@ def runs(where: Paths) -> bool:
         return False
     if not Path("/proc/self/cwd").exists():
         return _pg_ctl(where, "status", check=False).returncode == 0
-    if _lives_in(server, where.postgres_data):
+    if account.lives_in(server, where.postgres_data):
         return True
     # Killed. A pid that is a zombie, or another program's by now, would make Postgres refuse to start; its last
     # children are waited for, since two servers on one folder would destroy it.
-    account.wait(lambda: not _inhabitants(where.postgres_data), "a killed Postgres left processes behind", where.logs)
+    account.wait(
+        lambda: not account.inhabitants(where.postgres_data), "a killed Postgres left processes behind", where.logs
+    )
     _pid_file(where).unlink(missing_ok=True)
     (where.sockets / f".s.PGSQL.{POSTGRES_PORT}.lock").unlink(missing_ok=True)
     return False
@@ -101,18 +102,6 @@ def _create_database(where: Paths, name: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not found:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-
-
-def _lives_in(pid: int, folder: Path) -> bool:
-    try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder  # gone or a zombie: no folder
-    except OSError:
-        return False
-
-
-def _inhabitants(folder: Path) -> list[int]:
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return [pid for pid in pids if _lives_in(pid, folder)]
 
 
 def _pg_ctl(where: Paths, verb: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:

@@ -10,6 +10,12 @@ from commerce_ai.embedded.account import Paths
 
 
 def start(where: Paths, uid: int, gid: int) -> None:
+    """Start it unless it runs, and wait until it answers. Raises EmbeddedError."""
+    if not answers(where) and account.inhabitants(where.redis_data):
+        # It still reads its file (or is on its way down): a second one on the same file would spoil it.
+        account.wait(
+            lambda: answers(where) or not account.inhabitants(where.redis_data), "Redis does not answer", where.logs
+        )
     if answers(where):
         return
     where.redis_data.mkdir(exist_ok=True)
@@ -49,6 +55,19 @@ def answers(where: Paths) -> bool:
         return _command(where, b"PING\r\n").startswith(b"+PONG")
     except OSError:
         return False
+
+
+def is_down(where: Paths) -> bool:
+    """Whether nobody listens: it was killed, or never started."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(1)
+            connection.connect(str(where.redis_socket))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return True
+    except OSError:
+        return False  # slow, not gone
+    return False
 
 
 def pid(where: Paths) -> int | None:

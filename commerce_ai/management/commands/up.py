@@ -50,7 +50,10 @@ def running(options: dict[str, Any]) -> Iterator[Supervisor]:
         raise CommandError(str(error)) from error
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     call_command("migrate", interactive=False, verbosity=0)
-    supervisor = Supervisor(settings.VAR_DIR, options["host"], options["port"], web_threads=settings.WEB_THREADS)
+    supervisor = Supervisor(
+        settings.VAR_DIR, options["host"], options["port"], web_threads=settings.WEB_THREADS,
+        mend=embedded.mend_for_this_process,
+    )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: setattr(supervisor, "stopping", True))
     try:
