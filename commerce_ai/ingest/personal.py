@@ -194,8 +194,10 @@ _PHONE = re.compile(
     r"(?<![\w+])(?:\+|00[1-9]\d{0,2}[\s(\-/])\d[\d\s().\-/]{6,18}\d(?!\w)"
     r"|(?<!\w)\(\d{3}\)\s?\d{3}[\s.-]\d{4}(?!\w)|(?<![\w.-])\d{3}([.-])\d{3}\1\d{4}(?![\w-])"
 )
-_HEX_DIGITS = b"0123456789abcdefABCDEF"
-_SHAPES = bytes.maketrans(b"-@%+(", b".\1\1\1\1")  # a byte that JSON never holds
+_ZEROS = re.compile(rb"00[1-9]\d?\d?[\s(\-/\\\x80-\xff]").search  # a country's number as in 0049, in JSON
+# Brackets, and what no e-mail address and no written phone number is without, become bytes that JSON never holds.
+_SHAPES = bytes.maketrans(b"-@%+({[", b".\1\1\1\1\2\2")
+_DROPPED = b'0123456789abcdefABCDEF"_'
 
 
 def _encode_clean(value: dict[str, Any], names: _Names) -> bytes:
@@ -203,28 +205,27 @@ def _encode_clean(value: dict[str, Any], names: _Names) -> bytes:
         return _encode(_clean(value, names, DEEPEST))
     # Nearly all else that comes is clean: then it is encoded once, and only the bytes are looked at.
     raw = _encode(value)
-    if raw.find(b"{", 1) < 0 and b"[" not in raw:
+    rest = raw.translate(_SHAPES, _DROPPED)
+    if rest.count(b"\2") == 1:
         # Flat: nothing but its keys is to be asked, and the same few sets of keys come again and again.
         keys = tuple(value)
         is_harmless = keys in names.harmless or names.are_harmless(keys)
     else:
         is_harmless = not _has_telling_name(value, names)
-    if is_harmless:
-        rest = raw.translate(_SHAPES, _HEX_DIGITS)  # as in `may_have_shape`, without a call
-        if not (b".." in rest or b"::" in rest or b"\1" in rest or (b"00" in raw and _has_zeros(raw))):
-            return raw
+    # As in `may_have_shape`, without a call.
+    if is_harmless and not (
+        1 in rest or rest.find(b"..") >= 0 or rest.find(b"::") >= 0 or (raw.find(b"00") >= 0 and _ZEROS(raw))
+    ):
+        return raw
     return _encode(_clean(value, names, DEEPEST))
 
 
 def may_have_shape(raw: bytes) -> bool:
     """A cheap look at JSON: False only if none of the shapes can be in it."""
-    # Without its digits an address of the internet or a phone number is a row of dots, colons or dashes.
-    rest = raw.translate(_SHAPES, _HEX_DIGITS)
-    return b".." in rest or b"::" in rest or b"\1" in rest or (b"00" in raw and _has_zeros(raw))
-
-
-def _has_zeros(raw: bytes) -> bool:
-    return b'"00' in raw or b" 00" in raw
+    # Without its digits an address of the internet or a phone number is a row of dots, colons or dashes. A number is
+    # looked for, and `find` asked, since `in` for bytes takes as long as all the rest.
+    rest = raw.translate(_SHAPES, _DROPPED)
+    return 1 in rest or rest.find(b"..") >= 0 or rest.find(b"::") >= 0 or (raw.find(b"00") >= 0 and bool(_ZEROS(raw)))
 
 
 def _clean(value: Any, names: _Names, depth: int) -> Any:
