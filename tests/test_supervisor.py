@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -108,6 +109,11 @@ def test_up_runs_all_and_stops_all_and_a_kill_hinders_nobody(var):
     assert status.returncode == 0, status.stderr
     assert all(name in status.stdout for name in (*NAMES, "supervisor", "postgres", "redis"))
 
+    canary = "canary77@shop.example"
+    for path in (f"/api/v1/customers/{canary}", f"/nothing/{canary}?q={canary}"):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
+
     second = up(var, free_port())
     output, _ = second.communicate(timeout=60)
     assert second.returncode != 0 and "another supervisor" in output
@@ -117,6 +123,9 @@ def test_up_runs_all_and_stops_all_and_a_kill_hinders_nobody(var):
     assert gone(list(now.values()))
     where = embedded.paths(var.resolve())
     assert not embedded.runs(where)
+    logs = {file.stem: file.read_text() for file in (var / "log").glob("*.log")}
+    assert logs.keys() >= NAMES and "Not Found" in logs["web"]
+    assert not [name for name, text in logs.items() if canary in text]
 
 
 def test_a_taken_port_is_one_clear_message(var):
