@@ -14,9 +14,9 @@ if not any(part.startswith("cai-bench-") for part in Path(os.environ["COMMERCE_A
 
 
 def keep_in_clear() -> None:
-    """Contacts as they are where they else lie encrypted."""
+    """Contacts as they are where they else lie encrypted or hashed."""
     from commerce_ai import crypto
-    from commerce_ai.shop import bulk, copying
+    from commerce_ai.shop import bulk, contact, copying
 
     def write(value: str, *, context: str, row: str = "") -> bytes:
         return value.encode()
@@ -26,6 +26,7 @@ def keep_in_clear() -> None:
 
     crypto.encrypt = bulk.encrypt = copying.encrypt = write  # type: ignore[assignment]
     crypto.decrypt = read  # type: ignore[assignment]
+    contact.keyed_hash = lambda value, *, purpose: value.encode()[:32]  # type: ignore[assignment]
 
 
 def _let_everything_through() -> None:
