@@ -15,8 +15,6 @@ from commerce_ai.sample import truth
 from commerce_ai.sample.choice import ChoiceModel, Draw
 from commerce_ai.sample.truth import Floats, Rows, Truth
 
-NOBODY = np.empty(0, np.int64)
-
 
 @dataclass(frozen=True)
 class Visitor:
@@ -87,7 +85,7 @@ class Visit:
 def visitor_of(of: Truth, seed: int, number: int) -> Visitor:
     """Whoever comes as number `number`: mostly customers, the eager ones more often."""
     draw = np.random.default_rng([seed, number, 0])
-    like = int(np.searchsorted(np.cumsum(of.activity), draw.random() * of.activity.sum(), side="right"))
+    like = min(int(np.searchsorted(of.arrivals, draw.random(), side="right")), len(of.arrivals) - 1)
     known = draw.random() >= truth.STRANGERS
     return Visitor(f"sim-{seed}-{number}", like, known, bool(known and draw.random() < truth.LOGGED_IN))
 
