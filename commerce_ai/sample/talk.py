@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -15,11 +15,19 @@ from commerce_ai.sample.phrases import BAD, GOOD, MIXED, QUESTIONS
 REVIEWED = 0.3  # of order lines
 CHINESE = 0.25  # of reviews and mentions
 TROUBLE_DAYS = 6  # in the last days parcels are late, and people say so
+BATCH_DAYS, HEARD_DAYS = 14, 2  # a category sold a bad batch since then, and in the last two days people say so
+SPOILT = 0.5  # of the batch
+BATCH_MENTIONS = 8
 MENTIONS_A_DAY = 3.0
 TALKS_A_DAY = 5.0
 LABELLED = 0.7  # of talks were sorted by a person
 SLIPS = 0.05  # of stars and of sorted talks are a slip: nobody's ratings suit their words each time
 DAY_US = 86_400e6
+_INSTANT = pl.Datetime("us", "UTC")
+_MENTION = {
+    "platform": pl.String(), "text": pl.String(), "language": pl.String(), "brand": pl.String(), "reach": pl.Int64(),
+    "at": _INSTANT,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,15 @@ def make_talk(
     midnights: list[datetime],
 ) -> Talk:
     """Everything up to the last of `midnights`."""
-    return Talk(
+    said = Talk(
         _reviews(rng, goods, orders, lines, midnights),
         _mentions(rng, goods, midnights),
         _talks(rng, goods, people, orders, midnights),
+    )
+    # Drawn last, so that all else is as it would be without it.
+    complaints, rumours = _bad_batch(rng, goods, orders, lines, said.reviews, midnights[-1])
+    return replace(
+        said, reviews=_numbered([said.reviews, complaints], "R"), mentions=_numbered([said.mentions, rumours], "M")
     )
 
 
@@ -81,19 +94,15 @@ def _reviews(
     language = np.where(rng.random(n) < CHINESE, "zh", "en").tolist()
     texts = [say(rng, s, way, bool(is_late)) for s, way, is_late in zip(stars.tolist(), language, late, strict=True)]
     stars = np.where(rng.random(n) < SLIPS, rng.integers(1, 6, n), stars)
-    return (
-        chosen.select(
-            "customer",
-            "product",
-            "order",
-            pl.Series("rating", stars),
-            pl.Series("text", texts, pl.String),
-            pl.Series("language", language, pl.String),
-            at,
-        )
-        .filter(pl.col("at") < pl.lit(end, pl.Datetime("us", "UTC")))
-        .with_columns(pl.format("R-{}", pl.int_range(pl.len()) + 1).alias("external_id"))
-    )
+    return chosen.select(
+        "customer",
+        "product",
+        "order",
+        pl.Series("rating", stars),
+        pl.Series("text", texts, pl.String),
+        pl.Series("language", language, pl.String),
+        at,
+    ).filter(pl.col("at") < pl.lit(end, pl.Datetime("us", "UTC")))
 
 
 def _mentions(rng: np.random.Generator, goods: Goods, midnights: list[datetime]) -> pl.DataFrame:
@@ -105,7 +114,6 @@ def _mentions(rng: np.random.Generator, goods: Goods, midnights: list[datetime])
     brands = sorted(set(goods.products["brand"].to_list()))
     return pl.DataFrame(
         {
-            "external_id": [f"M-{each + 1}" for each in range(n)],
             "platform": rng.choice(["forum", "microblog", "news"], n, p=[0.3, 0.6, 0.1]).tolist(),
             "text": [say(rng, s, way) for s, way in zip(stars.tolist(), language, strict=True)],
             "language": language,
@@ -113,8 +121,67 @@ def _mentions(rng: np.random.Generator, goods: Goods, midnights: list[datetime])
             "reach": rng.integers(20, 5000, n),
             "at": at,
         },
-        schema_overrides={"at": pl.Datetime("us", "UTC")},
+        schema=_MENTION,
     )
+
+
+def _bad_batch(
+    rng: np.random.Generator,
+    goods: Goods,
+    orders: pl.DataFrame,
+    lines: pl.DataFrame,
+    reviews: pl.DataFrame,
+    end: datetime,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Reviews and mentions of the last days about what the busiest category sold in the days before them."""
+    first, heard = (pl.lit(end - timedelta(days=days), _INSTANT) for days in (BATCH_DAYS, HEARD_DAYS))
+    sold = lines.join(orders.select(pl.int_range(pl.len()).alias("order"), "customer", "at"), on="order")
+    sold = sold.filter(pl.col("at").is_between(first, heard) & pl.col("customer").is_not_null())
+    sold = sold.join(reviews, on=["order", "product"], how="anti").sort("order", "product")
+    shelf = pl.Series("shelf", goods.products["category"].gather(sold["product"]), pl.String)
+    busiest = shelf.value_counts().sort("count", "shelf", descending=[True, False])["shelf"].head(1)
+    spoilt = sold.filter(shelf.is_in(busiest.implode()) & pl.Series(rng.random(len(sold)) < SPOILT))
+    brands = goods.products["brand"].gather(spoilt["product"].head(BATCH_MENTIONS))
+    n, told = len(spoilt), len(brands)
+    language = np.where(rng.random(n + told) < CHINESE, "zh", "en").tolist()
+    texts = [_complaint(rng, way) for way in language]
+    seconds = rng.random(n + told) * HEARD_DAYS * 86_400
+    at = pl.Series([end - timedelta(seconds=max(1.0, each)) for each in seconds.tolist()], dtype=_INSTANT)
+    complaints = spoilt.select(
+        "customer",
+        "product",
+        "order",
+        pl.Series("rating", rng.integers(1, 3, n)),
+        pl.Series("text", texts[:n], pl.String),
+        pl.Series("language", language[:n], pl.String),
+        at.head(n).alias("at"),
+    )
+    rumours = pl.DataFrame(
+        {
+            "platform": rng.choice(["forum", "microblog"], told).tolist(),
+            "text": texts[n:],
+            "language": language[n:],
+            "brand": brands,
+            "reach": rng.integers(200, 20_000, told),
+            "at": at.tail(told) if told else [],
+        },
+        schema=_MENTION,
+    )
+    return complaints, rumours
+
+
+def _complaint(rng: np.random.Generator, language: str) -> str:
+    """What is said of something that does not last."""
+    sentences = [str(rng.choice(BAD[language]["quality"]))]
+    if rng.random() < 0.5:
+        sentences.append(str(rng.choice(BAD[language][""])))
+    return ("" if language == "zh" else " ").join(sentences)
+
+
+def _numbered(parts: list[pl.DataFrame], letter: str) -> pl.DataFrame:
+    """All of them, oldest first, each with its name."""
+    rows = pl.concat(parts).sort("at", maintain_order=True)
+    return rows.with_columns(pl.format(f"{letter}-{{}}", pl.int_range(pl.len()) + 1).alias("external_id"))
 
 
 def _talks(
