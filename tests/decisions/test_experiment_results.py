@@ -15,8 +15,9 @@ from commerce_ai.decisions.experiments import lifecycle, measures, results
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary, refresh, summary
 from commerce_ai.decisions.experiments.tasks import refresh_experiments
-from commerce_ai.decisions.experiments.verdict import verdict
+from commerce_ai.decisions.experiments.verdict import left_out, verdict
 from commerce_ai.decisions.models import Decision
+from commerce_ai.decisions.rules import KEY
 from commerce_ai.ids import uuid7
 from commerce_ai.shop.models import Order, Shop
 from tests.factories import (
@@ -96,6 +97,32 @@ def test_another_experiment_another_shop_and_programs_are_left_out(shop):
     EventFactory(shop=shop, anonymous_id="robot", context={"user_agent": "Googlebot/2.1 (+http://google.com/bot)"})
     buy(shop, "o-A")
     assert read(experiment) == {"A": (1, 0.0), "B": (1, 0.0)}
+
+
+def test_staff_and_whoever_is_busier_than_people_are_left_out_wholly_and_counted(shop):
+    shop.settings = {**shop.settings, KEY: {"bot_touches_a_day": 3, "staff_domains": ["north.example"]}}
+    shop.save()
+    experiment = make(shop)
+    tagged = CustomerFactory(shop=shop, attributes={"tags": ["staff"]})
+    mailed = CustomerFactory(shop=shop, email="ada@north.example")
+    for arm in "AB":
+        show(experiment, arm, f"v-{arm}")
+    show(experiment, "A", "t", customer=tagged)
+    show(experiment, "B", "m")
+    IdentityFactory(shop=shop, anonymous_id="m", customer=mailed)
+    busy = show(experiment, "B", "scraper")
+    show(experiment, "B", "scraper", hours=9)
+    show(experiment, "A", "robot")
+    EventFactory(shop=shop, anonymous_id="robot", context={"user_agent": "Googlebot/2.1 (+http://google.com/bot)"})
+    for _ in range(4):
+        EventFactory(shop=shop, name="Product Clicked", anonymous_id="scraper", decision_id=busy.pk)
+    for who in ("v-B", "m", "scraper"):
+        buy(shop, who)
+    assert read(experiment) == {"A": (1, 0.0), "B": (1, 1.0)}
+    experiment.refresh_from_db()
+    assert experiment.left_out == {"busy": 1, "programs": 1, "staff": 2}
+    assert left_out(experiment) == "Not counted: 1 program, 1 busier than people are, 2 of the shop's staff."
+    assert left_out(make(shop)) == ""
 
 
 @pytest.mark.parametrize("metric, worth", [("revenue", 70.0), ("margin", 24.0)])

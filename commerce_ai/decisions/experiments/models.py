@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -86,6 +86,7 @@ class Experiment(ShopModel):
     salt = models.CharField(max_length=64, default=new_salt, editable=False)
     created_at = models.DateTimeField(_("created at"), default=now, editable=False)
     looked_at = models.DateTimeField(_("figures of"), null=True, blank=True, editable=False)
+    left_out = models.JSONField(_("visitors left out, by why"), default=dict, blank=True, editable=False)
 
     not_personal = dict.fromkeys(
         ("name", "plugin", "placement", "unit", "group", "state", "metric", "shipped_arm", "salt"), _OURS
@@ -94,6 +95,7 @@ class Experiment(ShopModel):
         "arms": "names and settings of the shop",
         "audience": "a rule, of nobody in particular",
         "replaced": "settings of the shop",
+        "left_out": "counts",
     }
 
     class Meta:
@@ -187,13 +189,17 @@ class ExperimentPoint(ShopModel):
         return f"{self.experiment_id} {self.day} {self.arm}"
 
 
-def write_points(experiment: Experiment, points: Sequence[ExperimentPoint]) -> None:
-    """Replace an experiment's figures by these, in one transaction."""
+def write_points(
+    experiment: Experiment, points: Sequence[ExperimentPoint], left_out: Mapping[str, int] | None = None
+) -> None:
+    """Replace an experiment's figures by these, in one transaction; `left_out`: visitors that are not in them."""
     with transaction.atomic():
         shop: Shop | int = experiment.shop_id
         Experiment.objects.of(shop).select_for_update().get(pk=experiment.pk)
         ExperimentPoint.objects.of(shop).filter(experiment=experiment).delete()
         ExperimentPoint.objects.bulk_create(points, batch_size=2000)
-        experiment.looked_at = now()
+        experiment.looked_at, experiment.left_out = now(), dict(left_out or {})
         # Not by save: who is in which arm did not move.
-        Experiment.objects.of(shop).filter(pk=experiment.pk).update(looked_at=experiment.looked_at)
+        Experiment.objects.of(shop).filter(pk=experiment.pk).update(
+            looked_at=experiment.looked_at, left_out=experiment.left_out
+        )

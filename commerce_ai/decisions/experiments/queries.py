@@ -6,11 +6,14 @@ Rows come with both ids of a person, the customer's also where only Identity (pr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
+from django.db import connection, transaction
 
+from commerce_ai.decisions import bots
 from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, asking
 from commerce_ai.decisions.experiments.models import Experiment
 from commerce_ai.decisions.rules import rules_of
@@ -24,24 +27,43 @@ SHOWN = {**_WHO, "arm": pl.String(), "above": pl.Float64(), "below": pl.Float64(
 FACTS = {**_WHO, "value": pl.Float64()}
 
 
-def shown(experiment: Experiment, until: datetime) -> pl.DataFrame:
-    """A row a visitor, arm and day: the first instant, `below` answers that were shown and `above` of them clicked.
+@dataclass(frozen=True)
+class Shown:
+    """`rows`: one a visitor, arm and day: the first instant, `below` answers that were shown and `above` of them
+    clicked. `left_out`: how many visitors are not among them, by why: programs, busy (touched more on a day than people
+    do), staff."""
 
-    Programs are left out as by the shop's rules of attribution.
-    """
-    params = _params(experiment, until)
+    rows: pl.DataFrame
+    left_out: dict[str, int]
+
+
+def shown(experiment: Experiment, until: datetime) -> Shown:
+    """Whom the experiment was shown to. Programs and staff are left out as by the shop's rules of attribution."""
     if experiment.holdout:
         which = _ANSWERS
         arm = f"CASE WHEN d.experiment_id = %(experiment)s AND d.arm = '{HOLDOUT}' THEN '{HOLDOUT}' ELSE '{REST}' END"
     else:
         which, arm = "d.plugin = %(plugin)s AND d.experiment_id = %(experiment)s", "d.arm"
-    return frames.read(_SHOWN.format(which=which, arm=arm), params, SHOWN)
+    return _shown(experiment, until, which, arm)
 
 
 def answered(experiment: Experiment, until: datetime) -> pl.DataFrame:
     """The same of everybody who was answered where it is to run, from its `starts_at` on; nobody is in an arm."""
     which = f"{_ANSWERS} AND %(plugin)s::text IN ('', d.plugin) AND %(placement)s::text IN ('', d.placement)"
-    return frames.read(_SHOWN.format(which=which, arm="''"), _params(experiment, until), SHOWN)
+    return _shown(experiment, until, which, "''").rows
+
+
+def _shown(experiment: Experiment, until: datetime, which: str, arm: str) -> Shown:
+    params, rules = _params(experiment, until), rules_of(experiment.shop)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_TABLES)
+        cursor.execute(_MADE.format(which=which, arm=arm), params)
+        cursor.execute("ANALYZE made")
+        bots.find_busy(cursor, experiment.shop_id, rules, "made")
+        bots.find_staff(cursor, experiment.shop_id, rules, "SELECT customer_id FROM made WHERE customer_id IS NOT NULL")
+        cursor.execute(_ASIDE, params)
+        cursor.execute("SELECT why, count(*) FROM (SELECT DISTINCT who, why FROM aside) a GROUP BY why ORDER BY why")
+        return Shown(frames.read(_SHOWN, params, SHOWN), dict(cursor.fetchall()))
 
 
 def facts(experiment: Experiment, until: datetime) -> pl.DataFrame:
@@ -81,29 +103,47 @@ _ANSWERS = "d.plugin = ANY(%(plugins)s) AND d.plugin || ' ' || d.kind = ANY(%(an
     "d.customer_id", "d.anonymous_id"
 )
 
+_TABLES = """
+    DROP TABLE IF EXISTS made, aside;
+    CREATE TEMP TABLE made (
+        anonymous_id text, customer_id bigint, arm text, at timestamptz, clicked bool
+    ) ON COMMIT DROP;
+    CREATE TEMP TABLE aside (who text, why text) ON COMMIT DROP
+"""
 # The instant of a decision is in the first 48 bits of its id.
-_SHOWN = f"""
-    WITH {_IDENTITY}, {consent.refused_sql(consent.Purpose.ANALYTICS)}, bot AS MATERIALIZED (
+_MADE = f"""
+    WITH {_IDENTITY}, {consent.refused_sql(consent.Purpose.ANALYTICS)}
+    INSERT INTO made
+    SELECT d.anonymous_id, coalesce(d.customer_id, k.customer_id), {{arm}},
+        to_timestamp(('x' || left(replace(d.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0),
+        cardinality(%(clicks)s::text[]) > 0 AND EXISTS (
+            SELECT FROM shop_event e
+            WHERE e.decision_id = d.id AND e.shop_id = d.shop_id AND e.name = ANY(%(clicks)s::text[])
+        )
+    FROM decisions_decision d LEFT JOIN known k ON k.anonymous_id = d.anonymous_id AND d.anonymous_id <> ''
+    WHERE d.shop_id = %(shop)s AND {{which}} AND d.id >= %(from_id)s AND d.id < %(until_id)s
+        AND (d.anonymous_id <> '' OR d.customer_id IS NOT NULL)"""  # noqa: S608  (names of ours)
+_NAME = "CASE WHEN m.anonymous_id <> '' THEN 'a' || m.anonymous_id ELSE 'c' || m.customer_id END"
+# Wholly, not only from the day on that showed what they are: a unit is in an arm or it is not.
+_ASIDE = f"""
+    INSERT INTO aside
+    SELECT DISTINCT {_NAME}, CASE WHEN b.anonymous_id IS NOT NULL THEN 'programs'
+        WHEN s.customer_id IS NOT NULL THEN 'staff' ELSE 'busy' END
+    FROM made m
+    LEFT JOIN (
         SELECT DISTINCT anonymous_id FROM shop_event
         WHERE shop_id = %(shop)s AND id >= %(from_id)s AND anonymous_id <> ''
             AND lower(context->>'user_agent') ~ %(bots)s
-    ), made AS (
-        SELECT d.anonymous_id, d.customer_id, {{arm}} AS arm,
-            to_timestamp(('x' || left(replace(d.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS at,
-            cardinality(%(clicks)s::text[]) > 0 AND EXISTS (
-                SELECT FROM shop_event e
-                WHERE e.decision_id = d.id AND e.shop_id = d.shop_id AND e.name = ANY(%(clicks)s::text[])
-            ) AS clicked
-        FROM decisions_decision d
-        WHERE d.shop_id = %(shop)s AND {{which}} AND d.id >= %(from_id)s AND d.id < %(until_id)s
-            AND (d.anonymous_id <> '' OR d.customer_id IS NOT NULL)
-            AND NOT EXISTS (SELECT FROM bot WHERE bot.anonymous_id = d.anonymous_id)
-    )
-    SELECT m.anonymous_id, coalesce(m.customer_id, k.customer_id) AS customer_id, min(m.at) AS at,
-        (m.at AT TIME ZONE %(tz)s)::date AS day, m.arm,
+    ) b ON b.anonymous_id = m.anonymous_id
+    LEFT JOIN staff s ON s.customer_id = m.customer_id
+    LEFT JOIN (SELECT DISTINCT anonymous_id FROM busy) y ON y.anonymous_id = m.anonymous_id
+    WHERE b.anonymous_id IS NOT NULL OR s.customer_id IS NOT NULL OR y.anonymous_id IS NOT NULL
+"""  # noqa: S608
+_SHOWN = f"""
+    SELECT m.anonymous_id, m.customer_id, min(m.at) AS at, (m.at AT TIME ZONE %(tz)s)::date AS day, m.arm,
         count(*) FILTER (WHERE m.clicked)::float8 AS above, count(*)::float8 AS below
-    FROM made m LEFT JOIN known k ON k.anonymous_id = m.anonymous_id
-    GROUP BY 1, 2, 4, 5"""  # noqa: S608  (names of ours)
+    FROM made m WHERE NOT EXISTS (SELECT FROM aside a WHERE a.who = {_NAME})
+    GROUP BY 1, 2, 4, 5"""  # noqa: S608
 
 _REVENUE = """CASE WHEN o.currency = %(currency)s THEN greatest(o.total - coalesce(
     (SELECT sum(r.amount) FROM shop_refund r WHERE r.order_id = o.id AND r.currency = o.currency), 0), 0) ELSE 0 END"""

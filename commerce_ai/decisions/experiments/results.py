@@ -62,12 +62,12 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> int:
     now = now or timezone.now()
     until = min(now, experiment.stops_at + COUNTED_AFTER_STOP) if experiment.stops_at else now
     shown = queries.shown(experiment, min(now, experiment.stops_at or now))
-    units = measures.units_of(shown, experiment.unit)
+    units = measures.units_of(shown.rows, experiment.unit)
     names = [each.name for each in experiment.parsed_arms]
-    rows = rows_of(experiment, units, shown, until)
+    rows = rows_of(experiment, units, shown.rows, until)
     day = timezone.localtime(until, experiment.shop.tz).date()
     found = measures.points(units, rows, experiment.metric, names, experiment.planned, day)
-    write_points(experiment, [_kept(experiment, each) for each in found])
+    write_points(experiment, [_kept(experiment, each) for each in found], shown.left_out)
     return len(found)
 
 
