@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as say
 
@@ -50,7 +51,8 @@ def run(shop: Shop) -> int:
             continue
         memory = dict(rule.memory)
         try:
-            findings = _check(rule)(shop, rule)
+            with transaction.atomic():
+                findings = _check(rule)(shop, rule)
         except Exception:  # one check must not keep the others from looking
             logger.exception("the check %s of shop %s failed", rule.check_name, shop.pk)
             continue

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from commerce_ai.alerts import incidents
@@ -72,8 +73,8 @@ def settle(alert: Alert, now: datetime) -> None:
 def _known(shop_id: int, said: Said, now: datetime) -> Alert | None:
     """The alert that is not resolved, else the one that was resolved a short while ago."""
     same = Alert.objects.of(shop_id).filter(source=said.source, key=said.key).select_related("incident")
-    found = same.exclude(state=State.RESOLVED).first()
-    return found or same.filter(state=State.RESOLVED, resolved_at__gt=now - FLAPPING).order_by("-resolved_at").first()
+    lately = same.filter(~Q(state=State.RESOLVED) | Q(resolved_at__gt=now - FLAPPING))
+    return lately.order_by(F("resolved_at").desc(nulls_first=True)).first()
 
 
 def one_at_a_time(shop_id: int) -> None:

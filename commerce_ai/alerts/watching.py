@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as say
 
 from commerce_ai.alerts import raising, rules, usual
-from commerce_ai.alerts.models import AlertRule, Severity
+from commerce_ai.alerts.models import Alert, AlertRule, Severity
 from commerce_ai.alerts.usual import Bounds, Seen
 from commerce_ai.shop.models import DailyMetric, Shop
 
@@ -27,17 +27,15 @@ def watch(shop: Shop, now: datetime | None = None) -> int:
     now = now or timezone.now()
     day = (now - COUNTED_BY).astimezone(shop.tz).date() - timedelta(days=1)
     due = [each for each in rules.metric_rules(shop) if each.checked_day is None or each.checked_day < day]
-    figures = _figures(shop, due, day)
-    found = 0
+    figures, open_keys, found = _figures(shop, due, day), _unresolved(shop), 0
     for rule in due:
         seen = usual.judge(figures[rule.metric, rule.dimension], day, _bounds(rule))
-        if seen is None:
-            raising.resolve(shop.pk, SOURCE, _key(rule), at=now)
-        else:
-            raising.raise_alert(shop.pk, _said(shop, rule, day, seen), at=now)
+        if seen is not None:
+            raising.raise_alert(shop.pk, _said(rule, day, seen), at=now)
             found += 1
-        rule.checked_day = day
-        rule.save(update_fields=["checked_day"])
+        elif _key(rule) in open_keys:
+            raising.resolve(shop.pk, SOURCE, _key(rule), at=now)
+    AlertRule.objects.of(shop).filter(pk__in=[rule.pk for rule in due]).update(checked_day=day)
     return found
 
 
@@ -80,6 +78,11 @@ def _figures(shop: Shop, due: list[AlertRule], day: date) -> dict[tuple[str, str
     return found
 
 
+def _unresolved(shop: Shop) -> set[str]:
+    rows = Alert.objects.of(shop).filter(source=SOURCE).exclude(state=Alert.State.RESOLVED)
+    return set(rows.values_list("key", flat=True))
+
+
 def _bounds(rule: AlertRule) -> Bounds:
     return Bounds(rule.comparison, rule.threshold or 0.0, rule.direction, rule.window_days)
 
@@ -88,7 +91,7 @@ def _key(rule: AlertRule) -> str:
     return f"metric:{rule.pk}"
 
 
-def _said(shop: Shop, rule: AlertRule, day: date, seen: Seen) -> raising.Said:
+def _said(rule: AlertRule, day: date, seen: Seen) -> raising.Said:
     said = {"figure": str(rule), "value": _number(seen.value), "day": day.isoformat()}
     if seen.expected is None:
         said["bound"] = _number(rule.threshold or 0.0)

@@ -48,7 +48,7 @@ def _count(shop: Shop, start: datetime, end: datetime, most: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT count(*) FROM (SELECT 1 FROM {Event._meta.db_table}"  # noqa: S608  (a table name of our own)
-            " WHERE shop_id = %s AND id >= %s AND id < %s LIMIT %s) AS some",
+            " WHERE shop_id = %s AND id >= %s AND id < %s LIMIT %s) AS few",
             [shop.pk, uuid7_floor(start), uuid7_floor(end), most],
         )
         return cursor.fetchone()[0]

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as say
 
-from commerce_ai import registry
+from commerce_ai import alerts, registry
 from commerce_ai.decisions.payload import Payload
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
@@ -120,7 +120,13 @@ def acknowledge(shop_id: int, alert_id: int, by: Any = None) -> SentimentAlert |
     if alert is not None and alert.acknowledged_at is None:
         alert.acknowledged_at, alert.acknowledged_by = timezone.now(), by
         alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
+        alerts.resolve(shop_id, PLUGIN, key_of(alert))
     return alert
+
+
+def key_of(alert: SentimentAlert) -> str:
+    """Its key in the shop's inbox."""
+    return f"surge:{alert.pk}"
 
 
 def taxonomy_for(shop_id: int) -> Taxonomy:

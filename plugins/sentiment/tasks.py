@@ -12,9 +12,11 @@ from typing import Any
 
 import polars as pl
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as say
 
-from commerce_ai import registry
+from commerce_ai import alerts, registry
 from commerce_ai.learning.live import live
 from commerce_ai.shop import bulk
 from commerce_ai.shop.models import DailyMetric, Product, ProductSignal, Shop
@@ -41,10 +43,10 @@ def read_new(shop_id: int) -> str:
     version = None if settings.unjudged else next(iter(live(shop_id, service.SLOT)), None)
     scorer, number = (version.scorer, version.version_id) if version else (None, None)
     days = judge_texts(shop, scorer, number)
-    alerts = watch(shop)
+    told = watch(shop)
     if days:
         publish_signals(shop, number)
-    return f"{len(days)} days were counted, {len(alerts)} alerts made"
+    return f"{len(days)} days were counted, {len(told)} alerts made"
 
 
 def publish_version(shop: Shop, scorer: SentimentModel, version_id: int) -> None:
@@ -173,22 +175,37 @@ def _test(shop: Shop, day: date, kept: pl.DataFrame, budget: float) -> list[Sent
         about: dict[str, Any] = {
             "product_id": int(name) if kind == "product" else None, "topic": name if kind == "topic" else "",
         }  # fmt: skip
-        alert, new = SentimentAlert.objects.of(shop).get_or_create(
-            shop=shop, day=day, **about,
-            defaults={
-                "texts": seen.texts, "negative": seen.negative, "expected": seen.expected, "chance": chance,
-            },
-        )  # fmt: skip
-        made += [alert] if new else []
+        with transaction.atomic():
+            alert, new = SentimentAlert.objects.of(shop).get_or_create(
+                shop=shop, day=day, **about,
+                defaults={
+                    "texts": seen.texts, "negative": seen.negative, "expected": seen.expected, "chance": chance,
+                },
+            )  # fmt: skip
+            if new:
+                _raise(shop, alert)
+        if new:
+            made.append(alert)
     return made
+
+
+def _raise(shop: Shop, alert: SentimentAlert) -> None:
+    """Into the shop's inbox, beside what other plugins found: the budget of what people are told is one."""
+    alerts.raise_alert(
+        shop.pk, source=service.PLUGIN, key=service.key_of(alert), severity="warning",
+        title=say("More negative texts than usual about %(what)s") % {"what": alert.about},
+        detail=say("%(negative)d of %(texts)d on %(day)s, where %(share).0f %% are usual.")
+        % {"negative": alert.negative, "texts": alert.texts, "day": alert.day, "share": 100 * alert.expected},
+        url=reverse("console:sentiment.board"), product_id=alert.product_id,
+    )  # fmt: skip
 
 
 def _series(shop: Shop, day: date, kept: pl.DataFrame) -> list[tuple[str, list[Day]]]:
     """What can be tested on a day. Days of alerts that nobody has seen yet are left out of the baseline."""
     start, before = day - timedelta(days=surge.BASELINE_DAYS), day - timedelta(days=1)
-    alerts = SentimentAlert.objects.of(shop).filter(day__gte=start, day__lt=day)
-    odd = {(_dimension(each), each.day) for each in alerts if each.acknowledged_at is None}
-    told = {_dimension(each) for each in alerts if each.day == before}
+    made = SentimentAlert.objects.of(shop).filter(day__gte=start, day__lt=day)
+    odd = {(_dimension(each), each.day) for each in made if each.acknowledged_at is None}
+    told = {_dimension(each) for each in made if each.day == before}
     found = []
     for (dimension,), rows in kept.group_by(["dimension"], maintain_order=True):
         name = str(dimension)

@@ -6,7 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +20,7 @@ from django.utils import timezone
 from commerce_ai.alerts import outbox, outgoing, sending, signing
 from commerce_ai.alerts.models import Channel, Delivery
 from tests.alerts.conftest import make_channel
+from tests.factories import ShopFactory
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
@@ -26,12 +30,16 @@ class Receiver:
 
     def __init__(self):
         self.got, self.statuses, self.headers = [], [], {}
+        self.pause, self.heard = False, threading.Event()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.got.append((self.path, dict(self.headers), body))
+                receiver.heard.set()
+                if receiver.pause:  # never answers
+                    return
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
@@ -228,3 +236,25 @@ def test_a_test_is_queued_sent_once_and_never_retried(hook, receiver):
     made.refresh_from_db()
     assert made.state == "failed" and outbox.deliver() == 0
     assert outbox.forget(timezone.now() + timedelta(days=31)) == 1
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("process")
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_killed_while_it_sends_loses_nothing_and_repeats_once(receiver, settings):
+    settings.ALERTS_ALLOW_PRIVATE = True
+    made = queue(make_channel(ShopFactory(), url=receiver.url, secret=SECRET))
+    code = "import django; django.setup(); from commerce_ai.alerts import outbox; outbox.deliver()"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "ALERTS_ALLOW_PRIVATE": "1"}
+    receiver.pause = True
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    assert receiver.heard.wait(60)
+    child.kill()
+    child.wait()
+    receiver.pause = False
+    assert outbox.deliver() == 0  # the dead sender's lease still runs
+    Delivery.objects.of(made.shop_id).update(due_at=timezone.now())
+    assert outbox.deliver() == 1
+    made.refresh_from_db()
+    assert made.state == "sent"
+    assert [headers["webhook-id"] for _path, headers, _body in receiver.got] == [f"msg_{made.pk.hex}"] * 2

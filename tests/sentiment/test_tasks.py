@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from commerce_ai import registry
+from commerce_ai.alerts.models import Alert
 from commerce_ai.shop.models import DailyMetric, Label, Mention, ProductSignal, Review
 from commerce_ai.shop.revision import refresher
 from plugins.sentiment import queries, service, tasks
@@ -152,3 +153,18 @@ def test_what_is_said_of_a_product_is_published(shop, judge, write, product):
     }  # fmt: skip
     tasks.read_new(shop.pk)
     assert ProductSignal.objects.of(shop).count() == 1
+
+
+def test_an_alert_stands_in_the_shops_inbox_until_it_was_seen_on_the_board(shop, judge, write, product):
+    for back in range(3, 31):
+        write(shop, 10, 1, at(back), product)
+    write(shop, 20, 18, at(1), product)
+    judge()
+    made = tasks.watch(shop, TODAY)
+    raised = Alert.objects.of(shop).filter(source="sentiment")
+    assert {each.key for each in raised} == {service.key_of(each) for each in made}
+    of_product = raised.get(product=product)
+    assert of_product.title == "More negative texts than usual about Kettle" and "18 of 20 on" in of_product.detail
+    for each in made:
+        service.acknowledge(shop.pk, each.pk)
+    assert set(raised.values_list("state", flat=True)) == {"resolved"}
