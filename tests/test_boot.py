@@ -21,7 +21,7 @@ def test_the_web_process_starts_without_torch_transformers_or_xgboost(services):
     done = run(
         "import sys; from commerce_ai.wsgi import application; from django.urls import get_resolver\n"
         "get_resolver().url_patterns\n"
-        "heavy = ('torch', 'transformers', 'xgboost', 'sklearn', 'scipy', 'pandas')\n"
+        "heavy = ('torch', 'transformers', 'xgboost', 'sklearn', 'scipy', 'pandas', 'apprise')\n"
         "print([name for name in heavy if name in sys.modules])",
         DJANGO_SETTINGS_MODULE="tests.settings",
     )

@@ -8,7 +8,7 @@ may be odd themselves), never less than counting noise or 5 % of the level.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import fmean, median
@@ -79,9 +79,9 @@ def _spread(figures: Mapping[date, float], past: Mapping[date, float], expected:
     return max(spread, _LEAST_SHARE * abs(expected), _counting_noise(figures.values(), expected, window), 1e-9)
 
 
-def _counting_noise(values: Sequence[float] | object, expected: float, window: int) -> float:
+def _counting_noise(values: Iterable[float], expected: float, window: int) -> float:
     """Of a count the standard deviation is at least the root of its mean (Poisson); other figures are no counts."""
-    counts = all(float(each).is_integer() and each >= 0 for each in values)  # type: ignore[attr-defined]
+    counts = all(float(each).is_integer() and each >= 0 for each in values)
     return math.sqrt(max(expected, 1.0) / window) if counts else 0.0
 
 
