@@ -169,6 +169,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": _cache_url,
         "KEY_PREFIX": QUEUE_PREFIX or "commerce_ai",
+        "OPTIONS": {"serializer": "commerce_ai.packed.Serializer"},
     }
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"

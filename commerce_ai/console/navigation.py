@@ -68,6 +68,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     if scope_of(request).shop is None:
         return [*groups, _group(_("Settings"), _tables(request, ACCESS), closed=False)]
     first.append(bell(request))
+    there = reverse("console:behaviour")
+    first.append(_item(_("Behaviour"), "conversion_path", there, active=request.path == there))
     learning = _tables(request, (("learning.run", "play_circle"), ("learning.version", "deployed_code")))
     decided = _tables(request, (("decisions.decision", "fork_right"),))
     groups.append(_group(_("Learning"), [*learning, *decided, _experiments(request)], closed=False))

@@ -1,0 +1,135 @@
+"""What people do in the shop, as groups: who comes back, and which step follows which. Nobody can be told apart.
+
+Retention: of those whose first order fell in a month, how many ordered again in each month after. Paths: which event
+follows which within a visit, in the newest events. Rows of fewer than ten people are left out (`cohorts`), and so is
+who refused analytics. Both cost the same however many events there are, and are counted at most every ten minutes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+from django.core.cache import cache
+from django.db import connection
+
+from commerce_ai.console.cohorts import at_least_k
+from commerce_ai.ingest import metrics
+from commerce_ai.shop.consent import Purpose, refused_sql, spared_sql
+from commerce_ai.shop.models import Shop
+
+MONTHS = 12
+EVENTS = 20_000  # the newest, that paths are read from
+MOST_NEXT = 5
+KEPT_S = 600
+Row = TypeVar("Row")
+
+
+class Cohort(msgspec.Struct, frozen=True):
+    """`size` people first ordered in `month`; `back` is the share of them who did again 1, 2, … months later."""
+
+    month: date
+    size: int
+    back: tuple[float, ...]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What followed `name`, `times` in all: (next event or empty for the end of the visit, share) by frequency."""
+
+    name: str
+    times: int
+    then: tuple[tuple[str, float], ...]
+
+
+def retention(shop: Shop) -> list[Cohort]:
+    """Newest month first."""
+    return _kept(f"retention:{shop.pk}", Cohort, lambda: _retention(shop))
+
+
+def paths(shop: Shop) -> list[Step]:
+    """Most frequent first."""
+    return _kept(f"paths:{shop.pk}", Step, lambda: _paths(shop))
+
+
+def _kept(key: str, row: type[Row], count: Callable[[], list[Row]]) -> list[Row]:
+    key = f"behaviour:{key}"
+    if (kept := cache.get(key)) is not None:
+        return msgspec.json.decode(kept, type=list[row])  # type: ignore[valid-type]
+    found = count()
+    cache.set(key, msgspec.json.encode(found).decode(), KEPT_S)
+    return found
+
+
+def _retention(shop: Shop) -> list[Cohort]:
+    rows = _rows(_COHORTS, {"shop": shop.pk, "tz": shop.timezone, "months": MONTHS})
+    back: dict[date, dict[int, int]] = defaultdict(dict)
+    for month, later, people in rows:
+        back[month][later] = people
+    newest = max((_months(month) + later for month, found in back.items() for later in found), default=0)
+    cohorts = at_least_k([{"month": month, "people": found[0]} for month, found in back.items()], "people")
+    return [
+        Cohort(
+            each["month"],
+            each["people"],
+            tuple(
+                back[each["month"]].get(later, 0) / each["people"]
+                for later in range(1, newest - _months(each["month"]) + 1)
+            ),
+        )
+        for each in sorted(cohorts, key=lambda each: each["month"], reverse=True)
+    ]
+
+
+def _months(day: date) -> int:
+    return day.year * 12 + day.month
+
+
+def _paths(shop: Shop) -> list[Step]:
+    rows = _rows(_STEPS, {"shop": shop.pk, "n": EVENTS, "seed": metrics.visitor_seed()})
+    named = [{"name": name, "then": then, "times": times, "people": people} for name, then, times, people in rows]
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for each in at_least_k(named, "people"):
+        found[each["name"]].append((each["then"], each["times"]))
+    steps = []
+    for name, following in found.items():
+        times = sum(count for _then, count in following)
+        following.sort(key=lambda each: (-each[1], each[0]))
+        steps.append(Step(name, times, tuple((then, count / times) for then, count in following[:MOST_NEXT])))
+    return sorted(steps, key=lambda each: (-each.times, each.name))
+
+
+def _rows(statement: str, asked: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, asked)
+        return cursor.fetchall()
+
+
+_COHORTS = f"""
+    WITH {refused_sql(Purpose.ANALYTICS)}, placed AS (
+        SELECT o.customer_id, date_trunc('month', o.placed_at AT TIME ZONE %(tz)s)::date AS month
+        FROM shop_order o
+        WHERE o.shop_id = %(shop)s AND o.customer_id IS NOT NULL AND o.status <> 'cancelled'
+            AND {spared_sql("o.customer_id", "o.anonymous_id")}
+        GROUP BY 1, 2
+    ), first AS (SELECT customer_id, min(month) AS month FROM placed GROUP BY 1)
+    SELECT f.month, (extract(year FROM age(p.month, f.month)) * 12 + extract(month FROM age(p.month, f.month)))::int,
+        count(*)
+    FROM first f JOIN placed p USING (customer_id)
+    WHERE f.month > (SELECT max(month) FROM first) - make_interval(months => %(months)s)
+    GROUP BY 1, 2
+"""  # noqa: S608  (names of ours)
+_STEPS = f"""
+    WITH {refused_sql(Purpose.ANALYTICS)}, recent AS MATERIALIZED (
+        SELECT e.id, e.name, e.session_id, e.anonymous_id, e.user_id, e.customer_id FROM shop_event e
+        WHERE e.shop_id = %(shop)s AND e.kind = 'track' ORDER BY e.id DESC LIMIT %(n)s
+    ), step AS (
+        SELECT e.name, {metrics.VISITOR} AS visitor, lead(e.name, 1, '') OVER (
+            PARTITION BY e.session_id, e.anonymous_id, e.user_id ORDER BY e.id
+        ) AS following
+        FROM recent e WHERE {spared_sql("e.customer_id", "e.anonymous_id")}
+    )
+    SELECT name, following, count(*), count(DISTINCT visitor) FROM step GROUP BY 1, 2
+"""  # noqa: S608

@@ -1,0 +1,98 @@
+"""Who comes back, what follows what, and the page of one customer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.cache import cache
+from django.urls import reverse
+
+from commerce_ai.console import behaviour
+from commerce_ai.decisions.models import Decision
+from commerce_ai.ids import uuid7
+from commerce_ai.shop import partitions
+from commerce_ai.shop.consent import Purpose
+from commerce_ai.shop.models import Consent, Event
+from tests.factories import CustomerFactory, OrderFactory
+
+pytestmark = pytest.mark.django_db
+JUNE = datetime(2026, 6, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    cache.clear()
+
+
+def see(shop, customer, name, at, session="s"):
+    partitions.ensure_months(at.date(), at.date())
+    return Event.objects.create(
+        id=uuid7(at), shop=shop, kind="track", name=name, message_id=uuid7().hex, anonymous_id=f"a-{customer.pk}",
+        customer=customer, session_id=f"{session}-{customer.pk}", occurred_at=at, received_at=at,
+    )  # fmt: skip
+
+
+def test_cohorts_say_how_many_of_a_month_ordered_again(shop, other, owner):
+    people = CustomerFactory.create_batch(12, shop=shop)
+    for place, each in enumerate(people):
+        OrderFactory(shop=shop, customer=each, placed_at=JUNE)
+        if place < 6:
+            OrderFactory(shop=shop, customer=each, placed_at=JUNE + timedelta(days=61))
+    few = CustomerFactory.create_batch(3, shop=shop)  # too few to be shown
+    for place, each in enumerate(few):  # in two months: beside one alone, the next smallest is left out as well
+        OrderFactory(shop=shop, customer=each, placed_at=JUNE + timedelta(days=31 if place else -31))
+    OrderFactory(shop=other, customer=CustomerFactory(shop=other), placed_at=JUNE)
+    assert behaviour.retention(shop) == [behaviour.Cohort(JUNE.date().replace(day=1), 12, (0.0, 0.5))]
+    page = owner.get(reverse("console:behaviour")).content.decode()
+    assert "June 2026" in page and "50" in page and "July 2026" not in page
+
+
+def test_paths_follow_visits_and_leave_small_groups_and_the_unwilling_out(shop, other, owner):
+    for each in CustomerFactory.create_batch(11, shop=shop):
+        see(shop, each, "Product Viewed", JUNE)
+        see(shop, each, "Product Added", JUNE + timedelta(minutes=1))
+    for name in ("Coupon Denied", "Coupon Removed"):
+        see(shop, CustomerFactory(shop=shop), name, JUNE)
+    unwilling = CustomerFactory(shop=shop)
+    Consent.objects.create(shop=shop, customer=unwilling, purpose=Purpose.ANALYTICS, granted=False, source="test")
+    see(shop, unwilling, "Product Viewed", JUNE)
+    see(other, CustomerFactory(shop=other), "Product Viewed", JUNE)
+    found = {each.name: each for each in behaviour.paths(shop)}
+    assert set(found) == {"Product Viewed", "Product Added"}
+    assert found["Product Viewed"] == behaviour.Step("Product Viewed", 11, (("Product Added", 1.0),))
+    assert found["Product Added"].then == (("", 1.0),)
+    page = owner.get(reverse("console:behaviour")).content.decode()
+    assert "Product Added" in page and "Coupon Denied" not in page
+
+
+def test_an_empty_shop_says_the_next_step(shop, owner):
+    page = owner.get(reverse("console:behaviour")).content.decode()
+    assert "Too few customers yet" in page and "docs/integrating.md" in page
+
+
+def test_a_customers_page_shows_path_orders_and_decisions(shop, owner):
+    customer = CustomerFactory(shop=shop, external_id="c-1", email="ann@example.com", name="Ann Example")
+    see(shop, customer, "Product Viewed", JUNE)
+    order = OrderFactory(shop=shop, customer=customer, placed_at=JUNE)
+    Decision.objects.create(shop=shop, customer_id=customer.pk, plugin="fraud", kind="score", payload={})
+    page = owner.get(reverse("console:customer", args=[customer.pk])).content.decode()
+    assert "Product Viewed" in page and order.external_id in page and "fraud · score" in page
+    assert "ann@example.com" not in page and "Ann Example" not in page
+
+
+def test_a_path_is_not_shown_against_a_customers_will(shop, owner):
+    customer = CustomerFactory(shop=shop)
+    see(shop, customer, "Product Viewed", JUNE)
+    Consent.objects.create(shop=shop, customer=customer, purpose=Purpose.ANALYTICS, granted=False, source="test")
+    page = owner.get(reverse("console:customer", args=[customer.pk])).content.decode()
+    assert "Product Viewed" not in page and "refused analytics" in page
+
+
+def test_a_customer_of_another_shop_is_not_found_and_analysts_see_no_single_person(shop, other, sign_in):
+    theirs = CustomerFactory(shop=other)
+    assert sign_in("owner").get(reverse("console:customer", args=[theirs.pk])).status_code == 404
+    mine = CustomerFactory(shop=shop)
+    analyst = sign_in("analyst")
+    assert analyst.get(reverse("console:customer", args=[mine.pk])).status_code == 403
+    assert analyst.get(reverse("console:behaviour")).status_code == 200
