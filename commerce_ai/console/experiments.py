@@ -12,12 +12,14 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from commerce_ai import registry
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
-from commerce_ai.console.experiments_form import ExperimentForm, HoldoutForm, settings_of_all
+from commerce_ai.console.experiments_form import ExperimentForm, HoldoutForm, settings_of
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page
 from commerce_ai.console.scope import may
@@ -26,7 +28,8 @@ from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, asking
 from commerce_ai.decisions.experiments.headline import Headline, headline
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary
-from commerce_ai.decisions.experiments.verdict import percent, verdict, worth
+from commerce_ai.decisions.experiments.verdict import left_out, name_of, percent, verdict, worth
+from commerce_ai.models import PluginState
 from commerce_ai.plugin import Card
 from commerce_ai.shop.models import Shop
 
@@ -43,14 +46,15 @@ def overview(request: Any) -> dict[str, Any] | HttpResponse:
     found = headline(request.shop)
     rows = Experiment.objects.of(request.shop).filter(holdout=False).order_by("-pk")[:MOST]
     share = found.holdout.parsed_arms[0].weight if found.holdout and found.running else 0.0
+    share = USUAL if found.holdout is None else share
     return {
         "title": _("Experiments"),
-        "experiments": [(each, _in_short(each)) for each in rows],
+        "experiments": [(each, _where(each), _in_short(each)) for each in rows],
         "headline": found,
         "cards": _headline_cards(found),
         "outlook": "" if found.running else _holdout_outlook(request.shop),
         "influenced": money(found.influenced, request.shop.currency) if found.influenced else "",
-        "form": dress(HoldoutForm(initial={"percent": 100 * share})),
+        "form": dress(HoldoutForm(initial={"percent": f"{100 * share:g}"})),
         "may_write": may(request, "operator"),
     }
 
@@ -76,15 +80,18 @@ def detail(request: Any, pk: int) -> dict[str, Any] | HttpResponse:
     return {
         "title": experiment.name, "experiment": experiment, "cards": _cards(experiment, found),
         "verdict": verdict(experiment, found), "blocked": bool(found and found.blocked),
-        "charts": [] if experiment.state == State.DRAFT else charts_of(experiment),
+        "charts": [] if experiment.state == State.DRAFT else charts_of(experiment, bool(found and found.blocked)),
         "arms": _lines(experiment, found), "notes": _notes(experiment), "facts": _facts(experiment),
-        "adjusted": experiment.metric not in measures.RATIOS,
+        "adjusted": experiment.metric not in measures.RATIOS, "left_out": left_out(experiment),
         "may_write": may(request, "operator"),
     }  # fmt: skip
 
 
-def charts_of(experiment: Experiment) -> list[Chart]:
-    """The lift of each arm over time with the band that holds at every look, and the metric of every arm."""
+def charts_of(experiment: Experiment, blocked: bool = False) -> list[Chart]:
+    """The lift of each arm over time with the band that holds at every look, and the metric of every arm.
+
+    Days whose band is so wide that it would flatten all others are left out; a blocked experiment has no lift.
+    """
     points = list(ExperimentPoint.objects.of(experiment.shop_id).filter(experiment=experiment).order_by("day"))
     days = sorted({each.day for each in points})
     by_arm = {arm.name: {each.day: each for each in points if each.arm == arm.name} for arm in experiment.parsed_arms}
@@ -94,34 +101,50 @@ def charts_of(experiment: Experiment) -> list[Chart]:
 
     lifts = []
     for name in list(by_arm)[1:]:
-        values, low, high = series(name, "lift", "low", "high")
-        lifts.append(Series(name, values, low=low, high=high))
+        values, low, high = _readable(*series(name, "lift", "low", "high"))
+        lifts.append(Series(name_of(experiment, name), values, low=low, high=high))
     money = experiment.metric in (Experiment.Metric.REVENUE, Experiment.Metric.MARGIN)
     share = experiment.metric in (Experiment.Metric.CONVERSION, Experiment.Metric.CLICKS)
+    control = name_of(experiment, next(iter(by_arm), ""))
     return [
         Chart(
-            _("Lift against %(arm)s, with an interval that holds however often you look")
-            % {"arm": next(iter(by_arm), "")},
-            days, lifts, unit="percent", legend=True,
-            empty=_("No arm has enough visitors and sales for an interval yet."),
+            _("Lift against %(arm)s, with an interval that holds however often you look") % {"arm": control},
+            days, [] if blocked else lifts, unit="percent", legend=True,
+            empty=_("No lift is shown while the arms are not as large as they were meant to be.") if blocked
+            else _("No arm has enough visitors and sales for an interval yet."),
         ),
         Chart(
-            experiment.get_metric_display(), days, [Series(name, series(name, "value")[0]) for name in by_arm],
+            capfirst(experiment.get_metric_display()), days,
+            [Series(name_of(experiment, name), series(name, "value")[0]) for name in by_arm],
             unit=experiment.shop.currency if money else "percent" if share else "",
             empty=_("Nobody has been drawn yet."),
         ),
     ]  # fmt: skip
 
 
+def _readable(*columns: list[float | None]) -> tuple[list[float | None], ...]:
+    """Value, low and high, from the first day on whose band is at most six times as wide as the last."""
+    _values, low, high = columns
+    widths = [None if a is None or b is None else b - a for a, b in zip(low, high, strict=True)]
+    last = next((each for each in reversed(widths) if each is not None), 0.0)
+    start = next((at for at, each in enumerate(widths) if each is not None and each <= 6 * last), 0)
+    return tuple([None] * start + column[start:] for column in columns)
+
+
 def _headline_cards(found: Headline) -> list[Card]:
     if found.lift is None or found.with_ai is None or found.without is None or found.holdout is None:
-        return []
+        return _days_card(found.days_left) if found.running else []
     estimate, low, high = found.lift
     with_ai, without = (worth(found.holdout, each) for each in (found.with_ai, found.without))
     return [
-        Card(_("All AI against the holdout"), percent(estimate), _interval(low, high), tone=_tone(low, high)),
-        Card(found.holdout.get_metric_display(), with_ai, _("held out: %(without)s") % {"without": without}),
+        Card(_("AI on against the holdout"), percent(estimate), _interval(low, high), tone=_tone(low, high)),
+        Card(capfirst(found.holdout.get_metric_display()), with_ai, _("held out: %(without)s") % {"without": without}),
+        *(_days_card(found.days_left) if found.running else ()),
     ]
+
+
+def _days_card(days: int | None) -> list[Card]:
+    return [Card(_("Until +10 % can be seen"), ngettext("%(n)d day", "%(n)d days", days) % {"n": days})] if days else []
 
 
 def _holdout_outlook(shop: Shop) -> str:
@@ -131,8 +154,9 @@ def _holdout_outlook(shop: Shop) -> str:
         shop=shop, holdout=True, unit=Experiment.Unit.CUSTOMER,
         arms=[{"name": name, "weight": weight} for name, weight in weights],
     )  # fmt: skip
-    words = outlook.in_words(like, outlook.outlook(like))
-    return _("With %(share).0f %% held out: %(words)s") % {"share": 100 * USUAL, "words": words}
+    found = outlook.outlook(like)
+    words = outlook.in_words(like, found)
+    return _("With %(share).0f %% held out: %(words)s") % {"share": 100 * USUAL, "words": words} if found else words
 
 
 def _edit(request: Any, experiment: Experiment) -> dict[str, Any] | HttpResponse:
@@ -143,11 +167,11 @@ def _edit(request: Any, experiment: Experiment) -> dict[str, Any] | HttpResponse
         _write_down(request, kept, _("Planned."))
         messages.success(request, _("Kept as a draft. Start it when you are ready."))
         return HttpResponseRedirect(_address(kept))
-    chosen = form.initial.get("plugin", "")
+    chosen = form["plugin"].value() or ""
     return {
         "title": experiment.name or _("New experiment"), "form": dress(form), "experiment": experiment,
         "plugins": [(slug, registry.plugin(slug).verbose_name) for slug in asking()], "plugin": chosen,
-        "settings": settings_of_all(),
+        "settings": settings_of(chosen),
     }  # fmt: skip
 
 
@@ -171,10 +195,12 @@ def _act(request: HttpRequest, experiment: Experiment) -> HttpResponse:
             lifecycle.ship(experiment, request.POST.get("arm", ""), by=request.user)
             said = {"arm": experiment.shipped_arm}
             _write_down(request, experiment, _("Shipped the arm %(arm)s.") % said)
+            _write_down_settings(request, experiment, _("Shipped the arm %(arm)s.") % said)
             messages.success(request, _("%(arm)s is now what everybody gets.") % said)
         elif action == "unship":
             lifecycle.unship(experiment, by=request.user)
             _write_down(request, experiment, _("Took the shipping back."))
+            _write_down_settings(request, experiment, _("Took the shipping back."))
             messages.success(request, _("The plugin has the settings again that it had before."))
         elif action == "refresh":
             results.refresh(experiment)
@@ -210,10 +236,10 @@ def _cards(experiment: Experiment, found: Summary | None) -> list[Card]:
     cards = [Card(_("Visitors drawn"), f"{units:,}", experiment.get_state_display())]
     if best is not None and best.lift is not None and not found.blocked:
         estimate, low, high = best.lift
-        title = _("Lift of %(arm)s") % {"arm": best.name}
+        title = _("Lift of %(arm)s") % {"arm": name_of(experiment, best.name)}
         cards.append(Card(title, percent(estimate), _interval(low, high), tone=_tone(low, high)))
-    if found.days_left and experiment.state == State.RUNNING:
-        cards.append(Card(_("Until +10 % can be seen"), _("%(n)d days") % {"n": found.days_left}))
+    if experiment.state == State.RUNNING:
+        cards += _days_card(found.days_left)
     return cards
 
 
@@ -233,24 +259,32 @@ def _notes(experiment: Experiment) -> list[str]:
         notes.append(_("Once it is started it can't be changed, only stopped."))
     if not experiment.holdout and not registry.is_on(experiment.shop_id, experiment.plugin):
         words = _("%(plugin)s is switched off in this shop: nobody is drawn.")
-        notes.append(words % {"plugin": registry.plugin(experiment.plugin).verbose_name})
+        notes.append(words % {"plugin": _plugin_name(experiment)})
     return notes
+
+
+def _where(experiment: Experiment) -> str:
+    if experiment.holdout:
+        return _("all plugins that answer visitors")
+    return ", ".join(filter(None, [_plugin_name(experiment), experiment.placement]))
+
+
+def _plugin_name(experiment: Experiment) -> str:
+    """Its slug alone where it is not installed any more."""
+    installed = {each.slug: each.verbose_name for each in registry.plugins()}
+    return str(installed.get(experiment.plugin, experiment.plugin))
 
 
 def _facts(experiment: Experiment) -> list[tuple[Any, Any]]:
     """Where it runs, and among whom."""
-    if experiment.holdout:
-        where, share = _("all plugins that answer visitors"), _("everybody")
-    else:
-        where = str(registry.plugin(experiment.plugin).verbose_name) + f", {experiment.placement}".rstrip(", ")
-        share = f"{100 * experiment.traffic:g} %" + (f", {experiment.group}" if experiment.group else "")
+    share = f"{100 * experiment.traffic:g} %" + (f", {experiment.group}" if experiment.group else "")
     audience = experiment.parsed_audience
     who = {True: _("signed-in customers"), False: _("visitors who are not signed in"), None: _("everybody")}
     spans = [each and date_format(timezone.localtime(each, experiment.shop.tz), "DATETIME_FORMAT") for each in (
         experiment.starts_at, experiment.stops_at
     )]  # fmt: skip
     return [
-        (_("Where"), where), (_("Drawn"), experiment.get_unit_display()), (_("Share"), share),
+        (_("Where"), _where(experiment)), (_("Unit"), experiment.get_unit_display()), (_("Share"), share),
         (_("Who"), ", ".join([str(who[audience.known]), *audience.countries])),
         (_("Start"), spans[0] or "–"), (_("Stop"), spans[1] or "–"),
         (_("Runs at least"), _("%(n)d days") % {"n": experiment.minimum_days}),
@@ -260,7 +294,8 @@ def _facts(experiment: Experiment) -> list[tuple[Any, Any]]:
 
 def _settings(experiment: Experiment, config: dict[str, Any]) -> str:
     """An arm's settings by the labels that the plugin's form gives them."""
-    form = None if experiment.holdout else registry.plugin(experiment.plugin).settings_form_class()
+    installed = {each.slug: each for each in registry.plugins()}
+    form = installed[experiment.plugin].settings_form_class() if experiment.plugin in installed else None
     fields = form.base_fields if form else {}
     said = {True: _("yes"), False: _("no")}
     return ", ".join(
@@ -270,9 +305,17 @@ def _settings(experiment: Experiment, config: dict[str, Any]) -> str:
 
 
 def _write_down(request: Any, experiment: Experiment, message: str) -> None:
-    """Into Django's log, where the audit trail of the shop is; what touches a plugin's settings at the plugin, too."""
+    """Into Django's log, where the audit trail of the shop is."""
     rows = Experiment.objects.of(request.shop).filter(pk=experiment.pk)
     LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message, single_object=True)
+
+
+def _write_down_settings(request: Any, experiment: Experiment, message: str) -> None:
+    """The same at the plugin whose settings it was."""
+    rows = PluginState.objects.filter(shop=request.shop, plugin=experiment.plugin)
+    said = f"{experiment.name}: {message}"
+    if rows.exists():
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, said, single_object=True)
 
 
 def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]]:
@@ -283,7 +326,7 @@ def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]
         one = known.get(arm.name)
         lift = one.lift if one and found and not found.blocked else None
         lines.append({
-            "arm": arm, "units": one.units if one else 0,
+            "arm": arm, "name": name_of(experiment, arm.name), "units": one.units if one else 0,
             "value": worth(experiment, one.value) if one else "–",
             "lift": f"{percent(lift[0])} ({percent(lift[1])} … {percent(lift[2])})" if lift else "–",
             "shipped": experiment.shipped_arm == arm.name, "settings": _settings(experiment, arm.config),

@@ -51,7 +51,7 @@ class ExperimentForm(forms.ModelForm):
         help_texts = {
             "name": _("What you will look for in the list."),
             "hypothesis": _("What you expect, and why. Written before the start, it keeps you honest."),
-            "placement": _("As the storefront sends it: home, product, cart, …. Empty: all of the plugin's."),
+            "placement": _("As the storefront sends it, such as home or cart. Empty: all of the plugin's."),
             "metric": _("The one figure that decides. Satisfaction is the mean rating of conversations, 1 to 5."),
             "unit": _("A customer keeps the arm on every device; a visitor is one browser."),
             "traffic": _("1 is everybody, 0.2 every fifth."),
@@ -139,19 +139,16 @@ class Setting:
     values: str
 
 
-def settings_of_all() -> list[tuple[Any, list[Setting]]]:
-    """Of each plugin that can be chosen: what its arms may hold."""
-    found = []
-    for slug in asking():
-        form = registry.plugin(slug).settings_form_class()
-        fields = form.base_fields.items() if form else ()
-        rows = [Setting(name, each.label, each.help_text, _values(each)) for name, each in fields if _open(each)]
-        found.append((registry.plugin(slug).verbose_name, rows))
-    return found
+def settings_of(plugin: str) -> list[Setting]:
+    """What an arm of the plugin may hold."""
+    form = registry.plugin(plugin).settings_form_class() if plugin in asking() else None
+    fields = form.base_fields.items() if form else ()
+    return [Setting(name, each.label, each.help_text, _values(each)) for name, each in fields if _open(each)]
 
 
 def _open(field: forms.Field) -> bool:
-    return not isinstance(field.widget, forms.PasswordInput)
+    """Neither a secret nor longer than a line."""
+    return not isinstance(field.widget, (forms.PasswordInput, forms.Textarea))
 
 
 def _values(field: Any) -> str:
@@ -160,6 +157,6 @@ def _values(field: Any) -> str:
     if isinstance(field, forms.BooleanField):
         return say("yes, no")
     if isinstance(field, (forms.IntegerField, forms.FloatField)):
-        low, high = (f"{each:g}" if each is not None else "" for each in (field.min_value, field.max_value))
-        return f"{low} … {high}".strip()
+        low, high = ("" if each is None else f"{each:,}" for each in (field.min_value, field.max_value))
+        return f"{low} … {high}".strip(" ") if low or high else say("a number")
     return say("text")

@@ -52,7 +52,10 @@ def outlook(experiment: Experiment) -> Outlook | None:
 def in_words(experiment: Experiment, found: Outlook | None) -> str:
     """For the page of a draft."""
     if found is None:
-        return say("How long it takes can't be told yet: nobody was answered there in the last two weeks.")
+        return say(
+            "How long it takes can't be told yet: nobody was answered there in the last two weeks, or nobody did what "
+            "is measured."
+        )
     said = {
         "units": f"{found.traffic.units_a_day:,.0f}", "now": worth(experiment, found.traffic.value),
         "metric": experiment.get_metric_display(), "needed": f"{found.needed:,}", "days": f"{found.days:,}",
