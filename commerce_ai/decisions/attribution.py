@@ -21,7 +21,7 @@ from commerce_ai.decisions.rules import Rules, rules_of
 from commerce_ai.ids import uuid7_floor
 from commerce_ai.shop.models import Shop
 
-AT_ONCE = 250_000  # events
+AT_ONCE = 500_000  # events
 DECISION_WAITS = timedelta(minutes=10)  # an event may come before its decision was committed, but not longer
 _MEMORY = "SET LOCAL work_mem = '64MB'"
 
@@ -72,8 +72,10 @@ def _hear(cursor: Any, shop: Shop, rules: Rules, newest: int) -> int:
     cursor.execute("ANALYZE heard_touch")
     cursor.execute(_AGAIN, asked)
     cursor.execute(
-        "INSERT INTO decisions_stale (shop_id, decision_id)"
-        " SELECT DISTINCT %(shop)s::bigint, decision_id FROM heard_touch WHERE decision_id IS NOT NULL",
+        # Once is enough: marks are taken under the lock that we hold.
+        "INSERT INTO decisions_stale (shop_id, decision_id) SELECT %(shop)s, t.decision_id"
+        " FROM (SELECT DISTINCT decision_id FROM heard_touch WHERE decision_id IS NOT NULL) t WHERE NOT EXISTS ("
+        " SELECT 1 FROM decisions_stale s WHERE s.shop_id = %(shop)s AND s.decision_id = t.decision_id)",
         asked,
     )
     bots.find_busy(cursor, shop.pk, rules, "heard_touch")
@@ -150,11 +152,14 @@ _ORDERS = """
         JOIN shop_identity i ON i.customer_id = c.customer_id AND i.shop_id = %(shop)s
     )
     INSERT INTO decisions_stale (shop_id, order_id)
-    SELECT %(shop)s, o.id FROM names JOIN who w USING (n)
-    JOIN shop_order o ON o.shop_id = %(shop)s AND o.anonymous_id = names.anonymous_id
-        AND o.placed_at BETWEEN w.first AND w.last
-    UNION
-    SELECT %(shop)s, o.id FROM customers JOIN who w USING (n)
-    JOIN shop_order o ON o.shop_id = %(shop)s AND o.customer_id = customers.customer_id
-        AND o.placed_at BETWEEN w.first AND w.last
+    SELECT %(shop)s, found.id FROM (
+        SELECT o.id FROM names JOIN who w USING (n)
+        JOIN shop_order o ON o.shop_id = %(shop)s AND o.anonymous_id = names.anonymous_id
+            AND o.placed_at BETWEEN w.first AND w.last
+        UNION
+        SELECT o.id FROM customers JOIN who w USING (n)
+        JOIN shop_order o ON o.shop_id = %(shop)s AND o.customer_id = customers.customer_id
+            AND o.placed_at BETWEEN w.first AND w.last
+    ) found WHERE NOT EXISTS (
+        SELECT 1 FROM decisions_stale s WHERE s.shop_id = %(shop)s AND s.order_id = found.id)
 """

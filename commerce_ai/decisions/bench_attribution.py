@@ -17,13 +17,16 @@ from commerce_ai.decisions.bench_house import say
 from commerce_ai.shop import partitions
 from commerce_ai.shop.models import Product, Shop
 
-SIZES = ((250_000, 50_000), (1_000_000, 200_000))
+SIZES = ((1_000, 200), (250_000, 50_000), (1_000_000, 200_000))
 DAYS, PRODUCTS = 20, 5_000
 ARRIVALS = 4  # runs between which the shuffled events come
+MORE = 1_000  # events that come when all others are counted
 
 
 def measure(sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
-    """For each size: everything at once in order; then shuffled, each event twice, orders in the middle, in parts."""
+    """For each size: everything at once in order, then a few more; then all of it shuffled, each event twice, orders in
+    the middle, in parts. At last what the largest size took for what the one before it took."""
+    whole: list[tuple[int, float, float]] = []
     partitions.ensure_months((datetime.now(UTC) - timedelta(days=DAYS + 2)).date(), datetime.now(UTC).date())
     for events, decisions in sizes:
         shop = Shop.objects.create(slug=f"bench-{events}", name="Bench", currency="EUR")
@@ -39,25 +42,55 @@ def measure(sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
         _arrive(asked, "n")
         _execute([_ORDERS, "ANALYZE shop_order", _LINES, "ANALYZE"], asked)
         say(f"{events:,} events, marks", {"marks": marks.waiting(shop.pk)})
-        started, busy = time.perf_counter(), _cpu_s()
-        attribution.run(shop)
-        spent, busy = time.perf_counter() - started, _cpu_s() - busy
+        spent, busy, _marks = _count(shop)
+        whole.append((events, spent, busy))
         in_order = _result(shop)
         say(f"{events:,} events, in order", {**_rows(shop), "peak MB": _peak_mb(), "CPU s": busy}, spent)
+        _more(shop, asked)
         _execute(_EMPTY, asked)
-        spent = 0.0
+        spent = busy = 0.0
         for part in range(ARRIVALS):
             if part == ARRIVALS // 2:
                 _execute([_ORDERS, "ANALYZE shop_order", _LINES], asked)
             for _twice in range(2):
                 _arrive({**asked, "part": part, "parts": ARRIVALS}, "md5(n::text)")
-            started = time.perf_counter()
-            attribution.run(shop)
-            spent += time.perf_counter() - started
+            part_spent, part_busy, _marks = _count(shop)
+            spent, busy = spent + part_spent, busy + part_busy
         same = _result(shop) == in_order
         say(f"{events:,} events, shuffled, twice, in {ARRIVALS} parts",
-            {**_rows(shop), "same": same, "peak MB": _peak_mb()}, spent)  # fmt: skip
+            {**_rows(shop), "same": same, "peak MB": _peak_mb(), "CPU s": busy}, spent)  # fmt: skip
         _execute([*_EMPTY, "DROP TABLE bench_event"], asked)
+    if len(whole) > 1:
+        (fewer, fewer_s, fewer_busy), (events, spent, busy) = whole[-2:]
+        ratios = {"events": events / fewer, "time": spent / fewer_s, "CPU": busy / max(fewer_busy, 0.01)}
+        say(f"{events:,} events for {fewer:,}: how many times", ratios)
+
+
+def _count(shop: Shop) -> tuple[float, float, int]:
+    """Seconds, processor seconds of the server, marks."""
+    started, busy = time.perf_counter(), _cpu_s()
+    found = attribution.run(shop)
+    return time.perf_counter() - started, _cpu_s() - busy, found
+
+
+def _more(shop: Shop, asked: dict[str, Any]) -> None:
+    """A thousand events when all others are counted: of the last hours as they mostly come, then of all days."""
+    events = asked["events"]
+    drawn = (("of the last hours", "ORDER BY at DESC LIMIT"), ("of all days", "ORDER BY hashint4(n) LIMIT"))
+    for times, (which, some) in enumerate(drawn, 1):
+        first = times * events
+        _execute(
+            [
+                "INSERT INTO bench_event SELECT row_number() OVER () - 1 + %(first)s, decision_id, anonymous_id,"
+                " session_id, name, product_id, at"
+                f" FROM (SELECT * FROM bench_event WHERE n < %(events)s {some} {MORE}) AS drawn",
+                _ARRIVE.format(order="n", where="WHERE n >= %(first)s"),
+            ],
+            {**asked, "first": first},
+        )
+        spent, busy, found = _count(shop)
+        say(f"{events:,} events counted, {MORE:,} more {which}", {"marks": found, "CPU s": busy}, spent)
+    _execute(["DELETE FROM bench_event WHERE n >= %(events)s"], asked)
 
 
 def _arrive(asked: dict[str, Any], order: str) -> None:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def attribution(bench: Bench) -> None:
-    """250,000 events against 50,000 decisions, and a million against 200,000: at once, then shuffled and twice."""
+    """A thousand events, 250,000 against 50,000 decisions, a million against 200,000: at once, then a thousand more,
+    then all shuffled and twice."""
     bench.note(
         "5 events a decision, an order of two lines for every 20 events, 5,000 products; the bar for a million is 60 s "
-        "and 1 GB; peak MB is this process and the server's process for it, shared buffers included"
+        "and 1 GB; peak MB is this process and the server's process for it, shared buffers included; CPU s is the "
+        "server process' own"
     )
     with house() as there:
         there.show(bench, "from commerce_ai.decisions import bench_attribution; bench_attribution.measure()")

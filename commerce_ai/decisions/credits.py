@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from commerce_ai.decisions import bots, marks
-from commerce_ai.decisions.bots import FLOOR, is_bot
+from commerce_ai.decisions.bots import AGENT, FLOOR, programs
 from commerce_ai.decisions.rules import EQUAL, Rules
 from commerce_ai.shop.models import Shop
 
@@ -92,7 +92,7 @@ _BUYERS = """
 _WITHOUT_STAFF = """
     DELETE FROM buyer WHERE order_id IN (SELECT order_id FROM buyer_customer JOIN staff USING (customer_id))
 """
-_EVENT = "e.id, e.name, e.decision_id, e.product_id, e.session_id, e.occurred_at, e.anonymous_id, e.context"
+_EVENT = "e.id, e.name, e.decision_id, e.product_id, e.session_id, e.occurred_at, e.anonymous_id, e.agent"
 # What the buyers did with decisions before they bought: tier 1 click, 2 view, 3 same session.
 _TOUCHES = f"""
     WITH names AS (
@@ -103,7 +103,8 @@ _TOUCHES = f"""
     ), done AS (
         SELECT b.order_id, b.placed_at, {_EVENT} FROM names JOIN buyer b USING (order_id)
         CROSS JOIN LATERAL (
-            SELECT * FROM shop_event e WHERE e.shop_id = %(shop)s AND e.anonymous_id = names.anonymous_id
+            SELECT *, {AGENT} AS agent FROM shop_event e
+            WHERE e.shop_id = %(shop)s AND e.anonymous_id = names.anonymous_id
                 AND e.id >= {FLOOR.format("(b.placed_at - %(reach)s)")}
                 AND e.occurred_at BETWEEN b.placed_at - %(reach)s AND b.placed_at
                 AND (e.decision_id IS NOT NULL OR e.name = 'Order Completed')
@@ -111,7 +112,7 @@ _TOUCHES = f"""
         UNION
         SELECT b.order_id, b.placed_at, {_EVENT} FROM buyer_customer c JOIN buyer b USING (order_id)
         CROSS JOIN LATERAL (
-            SELECT * FROM shop_event e WHERE e.customer_id = c.customer_id AND e.shop_id = %(shop)s
+            SELECT *, {AGENT} AS agent FROM shop_event e WHERE e.customer_id = c.customer_id AND e.shop_id = %(shop)s
                 AND e.id >= {FLOOR.format("(b.placed_at - %(reach)s)")}
                 AND e.occurred_at BETWEEN b.placed_at - %(reach)s AND b.placed_at
                 AND (e.decision_id IS NOT NULL OR e.name = 'Order Completed')
@@ -130,7 +131,7 @@ _TOUCHES = f"""
     )
     INSERT INTO touch
     SELECT order_id, decision_id, product_id, tier, occurred_at, anonymous_id FROM ranked
-    WHERE tier IS NOT NULL AND NOT {is_bot("ranked")}
+    WHERE tier IS NOT NULL AND agent NOT IN ({programs("ranked")})
 """  # noqa: S608  (names of ours)
 # What is left of each line: its share of what was paid, less returns, less refunds beyond them.
 _LINES = """

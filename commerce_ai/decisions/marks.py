@@ -12,7 +12,7 @@ from commerce_ai.shop.models import Shop
 _LOCK = 0x61747472  # "attr", with the shop's number: one process at a time counts a shop's outcomes
 # The columns of `Stale` that hold a key, with their types.
 _KEYS = {"order_id": "bigint", "decision_id": "uuid", "day": "date"}
-AT_ONCE = {"order_id": 40_000, "decision_id": 120_000, "day": 366}  # marks, of which one key has several
+AT_ONCE = {"order_id": 120_000, "decision_id": 120_000, "day": 366}  # marks, of which one key has several
 
 
 def alone(shop_id: int) -> bool:
@@ -46,20 +46,19 @@ def claim(cursor: Any, shop_id: int, key: str) -> int:
 def recount(shop: Shop, since: datetime | None = None) -> None:
     """Have everything counted anew: other rules, or what no trigger sees (a customer who became staff, a new cost).
 
-    `since` leaves out what was decided and ordered before.
+    `since` leaves out what was decided and ordered before, and events, which were heard when they came: it costs what
+    was decided and ordered since, whatever lies behind.
     """
-    from commerce_ai.ids import uuid7_floor
-
-    asked = {"shop": shop.pk, "since": since, "low": uuid7_floor(since) if since else None}
-    of_event = " AND id >= %(low)s" if since else ""
+    asked = {"shop": shop.pk, "since": since}
     of_order = " AND placed_at >= %(since)s" if since else ""
     of_outcome = " AND made_at >= %(since)s" if since else ""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO decisions_heard (shop_id, event_id) SELECT shop_id, id FROM shop_event"  # noqa: S608
-            f" WHERE shop_id = %(shop)s AND decision_id IS NOT NULL{of_event}",
-            asked,
-        )
+        if since is None:
+            cursor.execute(
+                "INSERT INTO decisions_heard (shop_id, event_id) SELECT shop_id, id FROM shop_event"
+                " WHERE shop_id = %(shop)s AND decision_id IS NOT NULL",
+                asked,
+            )
         cursor.execute(
             "INSERT INTO decisions_stale (shop_id, order_id) SELECT shop_id, id FROM shop_order"  # noqa: S608
             f" WHERE shop_id = %(shop)s{of_order}",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from commerce_ai.decisions import bots, marks
-from commerce_ai.decisions.bots import is_bot
+from commerce_ai.decisions.bots import AGENT, programs
 from commerce_ai.decisions.rules import Rules
 from commerce_ai.shop.models import Shop
 
@@ -54,15 +54,21 @@ def sum_up(cursor: Any, shop: Shop, rules: Rules) -> int:
 _TABLES = """
     DROP TABLE IF EXISTS seen;
     CREATE TEMP TABLE seen (
-        decision_id uuid, name text, product_id bigint, anonymous_id text, customer_id bigint, at timestamptz, bot bool,
-        staff bool DEFAULT false
+        decision_id uuid, what "char", product_id bigint, anonymous_id text, customer_id bigint, at timestamptz,
+        bot bool, staff bool DEFAULT false
     ) ON COMMIT DROP
 """
 _SEEN = f"""
-    INSERT INTO seen (decision_id, name, product_id, anonymous_id, customer_id, at, bot)
-    SELECT e.decision_id, e.name, coalesce(e.product_id, 0), e.anonymous_id, e.customer_id, e.occurred_at, {is_bot("e")}
-    FROM todo JOIN shop_event e ON e.decision_id = todo.key
-    WHERE e.shop_id = %(shop)s AND e.name = ANY(%(known)s)
+    WITH touched AS MATERIALIZED (
+        SELECT e.decision_id, CASE WHEN e.name = ANY(%(impressions)s) THEN 'i' WHEN e.name = ANY(%(clicks)s) THEN 'c'
+            ELSE 'a' END AS what, coalesce(e.product_id, 0) AS product_id, e.anonymous_id, e.customer_id,
+            e.occurred_at, {AGENT} AS agent
+        FROM todo JOIN shop_event e ON e.decision_id = todo.key
+        WHERE e.shop_id = %(shop)s AND e.name = ANY(%(known)s)
+    )
+    INSERT INTO seen (decision_id, what, product_id, anonymous_id, customer_id, at, bot)
+    SELECT decision_id, what, product_id, anonymous_id, customer_id, occurred_at, agent IN ({programs("touched")})
+    FROM touched
 """  # noqa: S608
 _TOUCHING = """
     SELECT customer_id FROM seen WHERE customer_id IS NOT NULL
@@ -77,13 +83,15 @@ _LEFT_OUT = """
         SELECT i.anonymous_id FROM shop_identity i JOIN staff USING (customer_id) WHERE i.shop_id = %(shop)s)
 """
 _OUTCOMES = """
-    WITH counted AS (
-        SELECT decision_id,
-            count(DISTINCT product_id) FILTER (WHERE name = ANY(%(impressions)s) AND NOT left_out) AS impressions,
-            count(DISTINCT product_id) FILTER (WHERE name = ANY(%(clicks)s) AND NOT left_out) AS clicks,
-            count(DISTINCT product_id) FILTER (WHERE name = ANY(%(carts)s) AND NOT left_out) AS carts,
+    WITH met AS (  -- a product once, whatever the number of touches
+        SELECT decision_id, product_id, what, bool_or(NOT bot AND NOT staff) AS counts,
             count(*) FILTER (WHERE bot) AS bots, count(*) FILTER (WHERE staff AND NOT bot) AS staff
-        FROM (SELECT *, bot OR staff AS left_out FROM seen) s GROUP BY decision_id
+        FROM seen GROUP BY decision_id, product_id, what
+    ), counted AS (
+        SELECT decision_id, count(*) FILTER (WHERE what = 'i' AND counts) AS impressions,
+            count(*) FILTER (WHERE what = 'c' AND counts) AS clicks,
+            count(*) FILTER (WHERE what = 'a' AND counts) AS carts, sum(bots) AS bots, sum(staff) AS staff
+        FROM met GROUP BY decision_id
     ), earned AS (
         SELECT c.decision_id, count(DISTINCT c.order_id) AS purchases, sum(c.revenue) AS revenue,
             sum(c.margin) AS margin
