@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from commerce_ai.api import me, privacy
+from commerce_ai.api import experiments, me, privacy
 from commerce_ai.api.consent import ConsentOfCustomer
 from commerce_ai.api.customers import Customers
 from commerce_ai.api.docs import docs
@@ -20,6 +20,8 @@ urlpatterns = [
     path("docs", docs, name="docs"),
     path("me", me.me, name="me"),
     path("decisions/<uuid:decision_id>", me.decision, name="decision"),
+    path("experiments", experiments.Experiments.as_view(), name="experiments"),
+    path("experiments/<int:experiment_id>", experiments.OneExperiment.as_view(), name="experiment"),
     path("privacy/exports", privacy.Exports.as_view(), name="privacy-exports"),
     path("privacy/exports/<uuid:request_id>", privacy.Export.as_view(), name="privacy-export"),
     path("privacy/exports/<uuid:request_id>/file", privacy.ExportFile.as_view(), name="privacy-export-file"),

@@ -22,6 +22,7 @@ from commerce_ai.api.hot_schema import views
 from commerce_ai.api.rest import ShopView
 from commerce_ai.api.schema import document
 from commerce_ai.api.scopes import PUBLISHABLE, SCOPES
+from commerce_ai.decisions.models import Experiment
 from commerce_ai.decisions.payload import Payload
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.privacy import requests
@@ -86,6 +87,7 @@ def kept(shop: Shop, product: Product) -> dict[str, str]:
         "case_id": CaseFactory(shop=shop, payment_external_id=MARK),
         "alert_id": SentimentAlertFactory(shop=shop, product=product),
         "number": ReorderProposalFactory(shop=shop, product=product),
+        "experiment_id": Experiment.objects.create(shop=shop, name=MARK, arms=[{"name": MARK}, {"name": "B"}]),
     }
     return {name: str(row.pk) for name, row in rows.items()}
 
