@@ -52,9 +52,13 @@ class Clients:
         for each in self._threads:
             each.join(timeout=60)
 
-    def answered_after(self, at: float) -> float | None:
-        """When the first request that began after `at` was answered."""
-        return min((done for asked, done in self.answers[:] if asked > at), default=None)
+    def outage_after(self, at: float) -> float | None:
+        """Seconds from the first error after `at` to the first answer to what was asked later; None: not over yet."""
+        failed = min((each for each in self.failures[:] if each >= at), default=None)
+        if failed is None:
+            return None
+        answered = min((done for asked, done in self.answers[:] if asked > failed), default=None)
+        return None if answered is None else answered - failed
 
     def failed_between(self, start: float, end: float) -> int:
         return sum(start <= at < end for at in self.failures)

@@ -27,6 +27,7 @@ from commerce_ai.decisions.bench_house import ROOT, House
 TURN = ("web", "worker", "redis")
 PRODUCTS = 200
 _START_S, _BACK_S, _SETTLED_S = 120.0, 60.0, 90.0
+_NEVER_OUT_S, FOREVER = 5.0, float("inf")
 Say = Callable[[str, Mapping[str, float]], None]
 
 
@@ -53,7 +54,11 @@ class Report:
 
 
 def run(house: House, seconds: float, each: int, say: Say, pause_s: float = 4.0) -> Report:
-    """Load and kills for about `seconds`, every target at least once, `pause_s` or more between two; then compare."""
+    """Load and kills for about `seconds`, every target at least once, `pause_s` or more between two; then compare.
+
+    How long something was out: the web from the first error to the first answer after it, Redis until it answers, the
+    worker until an event that came after its end was projected.
+    """
     shop, key = house.python(_PREPARE).split()
     with up(house) as port:
         clients = Clients(port, key, PRODUCTS, each)
@@ -101,12 +106,13 @@ def _kill_in_turn(house: House, clients: Clients, seconds: float, pause_s: float
         time.sleep(pause_s)
         name, whole = TURN[turn % len(TURN)], turn // len(TURN) % 2 == 0
         if name == "web":
-            kill = _kill_in_trouble(house, lambda whole=whole: _kill(house, "web", whole))  # type: ignore[misc]
+            kill = kill_in_trouble(house, lambda whole=whole: _kill(house, "web", whole))  # type: ignore[misc]
         else:
             kill = _kill(house, name, whole)
         kills.append(kill)
-        back: Callable[[], object] = lambda kill=kill: _back(house, clients, kill)  # type: ignore[misc]  # noqa: E731
-        _wait_until(back, _BACK_S, f"{name} does not come back")
+        if name != "worker":  # when it projects again is seen afterwards
+            back: Callable[[], object] = lambda kill=kill: _back(house, clients, kill)  # type: ignore[misc]  # noqa: E731
+            _wait_until(back, _BACK_S, f"{name} does not come back")
         turn += 1
     time.sleep(max(0.0, min(pause_s, began + seconds - time.monotonic())))
     return kills
@@ -126,7 +132,7 @@ def _kill(house: House, name: str, whole: bool) -> Kill:
     return Kill(name, whole, time.time())
 
 
-def _kill_in_trouble(house: House, kill: Callable[[], Kill]) -> Kill:
+def kill_in_trouble(house: House, kill: Callable[[], Kill]) -> Kill:
     """While nothing can be written: some decisions are late, some cut off, and their process dies before it knows."""
     import psycopg
 
@@ -147,13 +153,17 @@ def _back(house: House, clients: Clients, kill: Kill) -> bool:
     if kill.name == "redis":
         from commerce_ai.embedded import redis
 
-        at = time.time() if redis.answers(house.where) else None
-    elif kill.name == "web":
-        at = clients.answered_after(kill.at)
-    else:
-        at = _count(house, _PROJECTED, datetime.fromtimestamp(kill.at, UTC)) or None
-    kill.outage_s = None if at is None else at - kill.at
-    return at is not None
+        if redis.answers(house.where):
+            kill.outage_s = time.time() - kill.at
+    else:  # what the dead one leaves may answer a little longer: from the first error on
+        kill.outage_s = clients.outage_after(kill.at)
+        if (
+            kill.outage_s is None
+            and time.time() > kill.at + _NEVER_OUT_S
+            and not clients.failed_between(kill.at, FOREVER)
+        ):
+            kill.outage_s = 0.0
+    return kill.outage_s is not None
 
 
 # --- records against Postgres -----------------------------------------------------------------------------
@@ -162,10 +172,12 @@ def _back(house: House, clients: Clients, kill: Kill) -> bool:
 def _compare(house: House, shop: int, clients: Clients, kills: list[Kill], say: Say) -> Report:
     report = Report()
     for plugin, name in ((FRAUD, "fraud verdicts"), (RECOMMENDATION, "impressions")):
-        report.rows[name] = _decisions(house, shop, plugin, clients, report)
-    report.rows["events"] = _events(house, shop, clients, report)
+        report.rows[name] = decisions(house, shop, plugin, clients, report)
+    report.rows["events"] = events(house, shop, clients, report)
     for number, kill in enumerate(kills):
-        end = kills[number + 1].at if number + 1 < len(kills) else float("inf")
+        end = kills[number + 1].at if number + 1 < len(kills) else FOREVER
+        if kill.name == "worker":
+            kill.outage_s = _count(house, _PROJECTED, datetime.fromtimestamp(kill.at, UTC)) - kill.at
         part = "" if kill.name == "redis" else ", whole" if kill.whole else ", its worker process"
         report.rows[f"kill {number + 1}: {kill.name}{part}"] = {
             "outage s": kill.outage_s or 0.0, "errors seen": clients.failed_between(kill.at, end),
@@ -175,7 +187,7 @@ def _compare(house: House, shop: int, clients: Clients, kills: list[Kill], say: 
     return report
 
 
-def _decisions(house: House, shop: int, plugin: str, clients: Clients, report: Report) -> dict[str, float]:
+def decisions(house: House, shop: int, plugin: str, clients: Clients, report: Report) -> dict[str, float]:
     told = clients.told[plugin]
     there = _ids(house, "SELECT id FROM decisions_decision WHERE shop_id = %s AND plugin = %s", shop, plugin)
     counted = _ids(house, "SELECT decision_id FROM decisions_loss WHERE shop_id = %s AND plugin = %s", shop, plugin)
@@ -197,7 +209,7 @@ def _decisions(house: House, shop: int, plugin: str, clients: Clients, report: R
     }  # fmt: skip
 
 
-def _events(house: House, shop: int, clients: Clients, report: Report) -> dict[str, float]:
+def events(house: House, shop: int, clients: Clients, report: Report) -> dict[str, float]:
     import psycopg
 
     with psycopg.connect(house.dsn) as connection:
