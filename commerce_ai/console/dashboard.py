@@ -65,12 +65,17 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     found = figures.read(shop, first, last)
     seen = health.survey(shop)
     on = [plugin for plugin in registry.plugins() if registry.is_on(shop.pk, plugin.slug)]
+    modes = needs.modes_of(shop, on)
     funnel = figures.read_funnel(shop, first, last)
     context |= {
         "first": first, "last": last, "spans": _spans(first, last), "today": timezone.localdate(),
         "now": timezone.now().isoformat(), "may_change": may(request, "operator"),
         "tiles": _tiles(shop, found), "charts": _charts(shop, found, funnel) if found.any else [],
-        "needs": needs.ranked(shop, on, seen), "approvals": _approvals(shop, on), "modes": _modes(shop, on),
+        "needs": needs.ranked(shop, on, seen, modes), "approvals": _approvals(shop, on),
+        "modes": [
+            {"plugin": plugin, "mode": modes[plugin.slug], "url": reverse("console:plugin", args=[plugin.slug])}
+            for plugin in on if plugin.slug in modes
+        ],
         "alerts": _alerts(request), "funnel": _funnel(funnel, found), "proof": influence.proof(shop),
         "running": influence.running(shop), "influenced": influence.by_plugin(shop, found),
         "models": [line for plugin in on for line in health.models_of(plugin, seen)],
@@ -164,20 +169,6 @@ def _approvals(shop: Shop, on: list[Plugin]) -> list[dict[str, Any]]:
         {"plugin": plugin, "row": each, "gain": money(each.gain, shop.currency) if each.gain else ""}
         for plugin, each in found[:MOST_APPROVALS]
     ]
-
-
-def _modes(shop: Shop, on: list[Plugin]) -> list[dict[str, Any]]:
-    """Which plugins suggest and which act by themselves, and what is missing until they may."""
-    found = []
-    for plugin in on:
-        try:
-            mode = plugin.mode(shop)
-        except Exception:
-            logger.exception("mode() of the plugin %s failed", plugin.slug)
-            continue
-        if mode is not None:
-            found.append({"plugin": plugin, "mode": mode, "url": reverse("console:plugin", args=[plugin.slug])})
-    return found
 
 
 def _charts(shop: Shop, found: figures.Figures, funnel: figures.Funnel) -> list[Chart]:

@@ -7,7 +7,7 @@ and shown as one that names both; approving all of a row leaves those products a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ from commerce_ai.console.health import Survey, models_of
 from commerce_ai.console.money import money
 from commerce_ai.decisions import losses
 from commerce_ai.ingest.models import QuarantineRow
-from commerce_ai.plugin import Need, Plugin
+from commerce_ai.plugin import Mode, Need, Plugin
 from commerce_ai.privacy import requests
 from commerce_ai.shop.models import Product, Shop
 
@@ -75,9 +75,10 @@ class Listed:
     more: int
 
 
-def ranked(shop: Shop, plugins: Iterable[Plugin], seen: Survey) -> Listed:
-    """The list of a shop for these plugins, which are on there."""
-    asked = [(plugin, need) for plugin in plugins for need in _asked(plugin, shop)]
+def ranked(shop: Shop, plugins: Sequence[Plugin], seen: Survey, modes: Mapping[str, Mode] | None = None) -> Listed:
+    """The list of a shop for these plugins, which are on there; `modes` are those that act or may earn to, by slug."""
+    known = modes_of(shop, plugins) if modes is None else modes
+    asked = [(plugin, need) for plugin in plugins for need in _asked(plugin, shop, known.get(plugin.slug))]
     rows = [*_reconciled(shop, asked), *_of_models(plugins, seen), *_of_platform(shop)]
     with_money = sorted((row for row in rows if row.gain), key=lambda row: row.rank)
     others = sorted((row for row in rows if not row.gain), key=lambda row: row.rank)
@@ -87,10 +88,23 @@ def ranked(shop: Shop, plugins: Iterable[Plugin], seen: Survey) -> Listed:
     return Listed(shown, len(rows) - len(shown))
 
 
-def _asked(plugin: Plugin, shop: Shop) -> list[Need]:
+def modes_of(shop: Shop, plugins: Iterable[Plugin]) -> dict[str, Mode]:
+    """Suggest or automatic, of the plugins that propose something to decide."""
+    found = {}
+    for plugin in plugins:
+        try:
+            mode = plugin.mode(shop)
+        except Exception:  # a third party's code must not take the page with it
+            logger.exception("mode() of the plugin %s failed", plugin.slug)
+            continue
+        if mode is not None:
+            found[plugin.slug] = mode
+    return found
+
+
+def _asked(plugin: Plugin, shop: Shop, mode: Mode | None) -> list[Need]:
     try:
         found = list(plugin.needs(shop))
-        mode = plugin.mode(shop)
     except Exception as error:  # a third party's code must not take the page with it
         logger.exception("needs() of the plugin %s failed", plugin.slug)
         words = _("What waits in %(plugin)s can't be said: %(error)s") % {"plugin": plugin.verbose_name, "error": error}
