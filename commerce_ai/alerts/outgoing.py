@@ -82,16 +82,18 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Within it, no name of this thread resolves to an address that is not public: libraries that connect by
-    themselves ask here as well, for redirects too."""
+def guarded() -> Iterator[list[str]]:
+    """Within it, no name resolves to an address that is not public: libraries that connect by themselves ask here as
+    well, for redirects too, and in threads that they start with this context. Gives why something was refused, for
+    where a library swallows it."""
     global _resolve
     with _installing:
         if socket.getaddrinfo is not _checked_getaddrinfo:
             _resolve, socket.getaddrinfo = socket.getaddrinfo, _checked_getaddrinfo
-    token = _guarding.set(True)
+    refused: list[str] = []
+    token = _guarding.set(refused)
     try:
-        yield
+        yield refused
     finally:
         _guarding.reset(token)
 
@@ -127,16 +129,20 @@ class _Pinned(http.client.HTTPConnection):
                 pass
 
 
-_guarding: contextvars.ContextVar[bool] = contextvars.ContextVar("guarding", default=False)
+_guarding: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("guarding", default=None)
 _installing = threading.Lock()
 _resolve: Any = socket.getaddrinfo
 
 
 def _checked_getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
     found = _resolve(host, port, *args, **kwargs)
-    if _guarding.get():
-        for *_, address in found:
-            _check_address(ipaddress.ip_address(str(address[0]).partition("%")[0]))
+    if (refused := _guarding.get()) is not None:
+        try:
+            for *_, address in found:
+                _check_address(ipaddress.ip_address(str(address[0]).partition("%")[0]))
+        except Refused as error:
+            refused.append(str(error))
+            raise
     return found
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from django.utils import timezone
 from django.utils.translation import gettext as say
@@ -27,7 +29,12 @@ SCHEMES: dict[str, tuple[str, ...]] = {
     Channel.Kind.NTFY: ("ntfys", "ntfy"),
     Channel.Kind.PUSHOVER: ("pover",),
 }
-_TIMEOUT_S = 10
+# What may stand behind the ? of such an address. Others name files to be read (template, attach) or turn checks off.
+PARAMETERS = frozenset({
+    "to", "from", "name", "cc", "bcc", "reply", "smtp", "user", "pass", "mode", "token", "channel", "channels", "team",
+    "thread", "topic", "priority", "tags", "sound", "id", "route", "workflow", "sig", "signature", "ver",
+})  # fmt: skip
+_TIMEOUT_S = 40  # of one message, however slowly a service answers
 OLD_SIGNS_FOR = timedelta(hours=24)
 
 
@@ -59,8 +66,11 @@ def check_address(kind: str, url: str) -> None:
     scheme, separator, rest = url.partition("://")
     if not separator or not rest or scheme.lower() not in SCHEMES[kind]:
         raise outgoing.Refused(say("The address must begin with %(scheme)s://.") % {"scheme": SCHEMES[kind][0]})
-    if "verify=no" in rest.lower() or "redirect=yes" in rest.lower():
-        raise outgoing.Refused(say("Certificates are always verified, and redirects never followed."))
+    for part in re.split(r"[?&;]", rest)[1:]:
+        if part and unquote(part.partition("=")[0]).strip().lower() not in PARAMETERS:
+            known = ", ".join(sorted(PARAMETERS))
+            said = say("Behind the ? may stand: %(names)s. Write ?, & and ; elsewhere as %%3F, %%26 and %%3B.")
+            raise outgoing.Refused(said % {"names": known})
 
 
 def rotate(channel: Channel) -> str:
@@ -107,19 +117,20 @@ def _by_apprise(delivery: Delivery, channel: Channel, shop: Shop) -> None:
     except outgoing.Refused as error:
         raise NotSent(str(error), final=True) from None
     asset: Any = apprise.AppriseAsset(
-        http_redirects=False, storage_mode="memory", async_mode=False, app_id="Commerce AI"
+        http_redirects=False, storage_mode="memory", async_mode=False, app_id="Commerce AI", service_timeout=_TIMEOUT_S
     )
-    service = apprise.Apprise.instantiate(channel.url, asset=asset)
-    if service is None:
+    service = apprise.Apprise(asset=asset)
+    if not service.add(channel.url):
         raise NotSent(say("The address is not complete."), final=True)
-    service.socket_connect_timeout = service.socket_read_timeout = _TIMEOUT_S
     title, text = words.for_people(delivery, shop)
-    with outgoing.guarded(), apprise.LogCapture(level=30, fmt="%(message)s") as log:
-        try:
-            sent = service.notify(body=text, title=title, notify_type=apprise.NotifyType.WARNING)
-        except outgoing.Refused as error:
-            raise NotSent(str(error), final=True) from None
+    with outgoing.guarded() as refused, apprise.LogCapture(level=30, fmt="%(message)s") as log:
+        # As plain text: a product's title must not become markup of somebody's mail or chat.
+        sent = service.notify(
+            body=text, title=title, notify_type=apprise.NotifyType.WARNING, body_format=apprise.NotifyFormat.TEXT
+        )
         said = log.getvalue() if log is not None else ""
+    if refused:
+        raise NotSent(refused[0], final=True)
     if not sent:
         raise NotSent(_without(channel.url, said) or say("The service did not take it."))
 

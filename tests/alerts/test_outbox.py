@@ -217,12 +217,58 @@ def test_other_channels_go_by_apprise_and_their_errors_hold_no_secret(shop, rece
     last = queue(channel, said)
     outbox.deliver()
     last.refresh_from_db()
-    assert last.state != "sent" and len(receiver.got) == 2
+    assert last.state == "failed" and "private network" in last.error and len(receiver.got) == 2
+
+
+@pytest.mark.parametrize("kind, url", [
+    ("email", "mailtos://user:p%26w@example.com?to=desk@example.com,night@example.com&smtp=mail.example.com"),
+    ("slack", "slack://token-a/token-b/token-c/#shop"), ("teams", "workflows://host.example:443/id/sig/?ver=2016-06-01"),
+])  # fmt: skip
+def test_addresses_as_people_write_them(kind, url):
+    sending.check_address(kind, url)
+
+
+def test_a_mail_is_plain_text_to_its_server_only(shop, monkeypatch, settings):
+    import smtplib
+
+    settings.ALERTS_ALLOW_PRIVATE = True
+    mails = []
+
+    class Server:
+        def __init__(self, host, port, *args, **kwargs):
+            mails.append(host)
+
+        def sendmail(self, sender, to, message):
+            mails.append(message.decode() if isinstance(message, bytes) else message)
+
+        def __getattr__(self, name):
+            return lambda *args, **kwargs: None
+
+    monkeypatch.setattr(smtplib, "SMTP", Server)
+    monkeypatch.setattr(smtplib, "SMTP_SSL", Server)
+    channel = make_channel(
+        shop, kind="email", url="mailtos://user:pw@example.com?to=desk@example.com&smtp=mail.example.com"
+    )
+    said = {
+        "title": "<b>Kettle</b>",
+        "severity": "critical",
+        "money": "12.00",
+        "currency": "EUR",
+        "alerts": 2,
+        "url": "",
+    }
+    made = queue(channel, said)
+    outbox.deliver()
+    made.refresh_from_db()
+    assert made.state == "sent", made.error
+    assert mails[0] == "mail.example.com" and "text/html" not in mails[1] and "text/plain" in mails[1]
 
 
 @pytest.mark.parametrize("kind, url", [
     ("email", "syslog://localhost"), ("email", "mailto://"), ("slack", "fcm://x/?keyfile=/etc/passwd"),
     ("email", "mailtos://u:p@example.com?verify=no"), ("ntfy", "ntfys://example.com/x?redirect=yes"), ("slack", "hello"),
+    ("slack", "slack://a/b/c/#d?template=/etc/passwd"), ("slack", "slack://a/b/c?to=x;%74emplate=/etc/passwd"),
+    ("discord", "discord://a/b?&Template=file:///etc/passwd"), ("ntfy", "ntfys://x/y?attach=http://10.0.0.1/"),
 ])  # fmt: skip
 def test_an_address_is_one_of_its_kind(kind, url):
     with pytest.raises(outgoing.Refused):
