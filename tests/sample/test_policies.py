@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -45,6 +46,16 @@ def test_the_same_visitor_makes_the_same_visit(shop_of_facts):
     assert all(true.activity[each.like] > 0 for each in came)
     assert 0.7 < np.mean([each.known for each in came]) < 0.95
     assert not any(each.signed_in and not each.known for each in came)
+
+
+@pytest.mark.parametrize("day", [0, 1])
+def test_a_shop_that_has_just_opened_can_be_visited(day):
+    sample = generate(1, replace(TINY, day=day), UNTIL)
+    true, facts = truth_of(sample, 1), facts_of(sample)
+    for number in range(10):
+        who = visitor_of(true, 1, number)
+        front = PolicyFront(Oracle(facts, true), facts, who)
+        assert visit(front, true, MODELS["logit"], who, facts.sellable, np.random.default_rng(number)).views >= 0
 
 
 def test_lists_hold_what_can_be_sold_once_and_not_what_was_just_seen(shop_of_facts, tmp_path):

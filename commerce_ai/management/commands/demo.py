@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +23,9 @@ from commerce_ai.supervisor import Supervisor
 SHOP = "demo"
 READY_TIMEOUT_S = 120
 TRAINING_TIMEOUT_S = 1200
+VISITORS = 0.5  # simulated visits a second
+HELD_OUT = 0.05
+BURST, BURST_RATE = 60, 10.0  # visits before the first page is looked at, and how many a second
 
 
 class Command(BaseCommand):
@@ -31,6 +35,10 @@ class Command(BaseCommand):
         add_place_options(parser)
         parser.add_argument("--once", action="store_true", help="check a served recommendation, then stop and exit 0")
         parser.add_argument("--seed", type=int, default=1, help="of the generated shop (default: %(default)s)")
+        parser.add_argument(
+            "--visitors", type=float, default=VISITORS, metavar="RATE",
+            help="simulated visits a second while it runs; 0 for none (default: %(default)s)",
+        )  # fmt: skip
 
     def handle(self, **options: Any) -> None:
         restart_with_place(options)
@@ -60,17 +68,26 @@ class Command(BaseCommand):
             except Exception as error:
                 raise CommandError(f"the recommendation was not served: {error}") from error
             bars.update(bar, completed=1)
-            self._live(bars, address, remembered, options)
+            self._live(bars, address, remembered, shop)
+            _experiment(shop)
+            if options["visitors"] > 0:
+                trouble = _burst(bars, address, shop)
+                if trouble and options["once"]:
+                    raise CommandError(trouble)
+                if trouble:
+                    self.stderr.write(trouble)
+                if not options["once"]:
+                    supervisor.add("visitors", _visit_command(address, options["visitors"]))
             bars.stop()
             self.stdout.write(_welcome(address, remembered, time.monotonic() - began))
             if not options["once"]:
                 supervisor.watch()
                 self.stdout.write("Stopping …")
 
-    def _live(self, bars: Progress, address: str, remembered: dict[str, str], options: dict[str, Any]) -> None:
+    def _live(self, bars: Progress, address: str, remembered: dict[str, str], shop: Any) -> None:
         """Ask every plugin something, once, so that its board has what to show."""
         from commerce_ai.sample.first_day import Refused, live_through
-        from commerce_ai.sample.generate import DEMO, generate
+        from commerce_ai.sample.regenerate import sample_of
 
         if remembered.get("lived"):
             return
@@ -79,7 +96,7 @@ class Command(BaseCommand):
             live_through(
                 address,
                 remembered["secret_key"],
-                generate(options["seed"], DEMO),
+                sample_of(shop)[0],
                 lambda share: bars.update(bar, completed=share),
             )
         except Refused as error:
@@ -193,6 +210,51 @@ def _train(supervisor: Supervisor, bars: Progress, shop: Any) -> None:
         if time.monotonic() > deadline:
             raise CommandError(f"the training did not end within {TRAINING_TIMEOUT_S} s; see var/log/trainer.log")
         time.sleep(0.3)
+
+
+def _experiment(shop: Any) -> None:
+    """Something for the visitors to decide: recommendations against bestsellers, and some who see no AI at all."""
+    from django.utils.translation import gettext as say
+
+    from commerce_ai.decisions.experiments import lifecycle
+    from commerce_ai.decisions.experiments.models import Experiment
+
+    if Experiment.objects.of(shop).exists():
+        return
+    arms = [{"name": say("bestsellers"), "config": {"source": "bestsellers"}}, {"name": say("recommender")}]
+    made = Experiment.objects.create(
+        shop=shop, name=say("Recommendations against bestsellers"), plugin="recommendation", arms=arms,
+        hypothesis=say("Lists that follow what a visitor looked at sell more. Visitors are simulated."),
+    )  # fmt: skip
+    lifecycle.start(made)
+    lifecycle.set_holdout(shop, HELD_OUT)
+
+
+def _burst(bars: Progress, address: str, shop: Any) -> str:
+    """Some visits at once, so that the first page has figures of today; in words what went wrong, if anything did."""
+    from commerce_ai.management.commands.visit import in_words, keys_for_visitors
+    from commerce_ai.sample.choice import MODELS
+    from commerce_ai.sample.regenerate import sample_of
+    from commerce_ai.sample.storefront import Api, Range, Unanswered
+    from commerce_ai.sample.traffic import Town, drive
+
+    bar = bars.add_task("Simulated visitors", total=1.0)
+    sample, truth = sample_of(shop)
+    town = Town(Range(sample), truth, MODELS["logit"], secrets.randbelow(2**31))
+    with keys_for_visitors(shop) as keys:
+        api = Api(address, keys)
+        try:
+            api.wait_for_keys()
+        except Unanswered as error:
+            raise CommandError(str(error)) from error
+        told = lambda tally, share: bars.update(bar, completed=share)  # noqa: E731
+        tally = drive(api, town, rate=BURST_RATE, most=BURST, tell=told)
+    return in_words(tally, town.seed) if tally.troubles else ""
+
+
+def _visit_command(address: str, rate: float) -> list[str]:
+    manage = str(Path(sys.argv[0]).resolve())
+    return [sys.executable, manage, "visit", "--shop", SHOP, "--url", address, "--rate", str(rate), "--minutes", "0"]
 
 
 def _welcome(address: str, remembered: dict[str, str], seconds: float) -> str:
