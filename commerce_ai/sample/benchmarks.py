@@ -18,6 +18,7 @@ import numpy as np
 
 from commerce_ai.decisions.experiments import assignment, statistics
 from commerce_ai.decisions.experiments.arms import Arm
+from commerce_ai.sample.bench_scale import scale
 from commerce_ai.sample.choice import MODELS, ChoiceModel
 from commerce_ai.sample.generate import DEMO, generate
 from commerce_ai.sample.policies import (
@@ -161,5 +162,5 @@ def _judge(bench: Bench, model: str, shops: Sequence[Orders]) -> None:
     bench.row("recommender against itself", {**figures, "experiments": len(same)}, model=model)
 
 
-policies.needs_services = policies_unseen.needs_services = False  # type: ignore[attr-defined]
-SUITES = {"policies": policies, "policies-unseen": policies_unseen}
+policies.needs_services = policies_unseen.needs_services = scale.needs_services = False  # type: ignore[attr-defined]
+SUITES = {"policies": policies, "policies-unseen": policies_unseen, "scale": scale}
