@@ -19,6 +19,7 @@ import polars as pl
 from commerce_ai.learning.schema import FrameSchema
 
 if TYPE_CHECKING:
+    from commerce_ai.learning.explaining import Table
     from commerce_ai.learning.models import Version
     from commerce_ai.shop.models import Shop
 
@@ -159,4 +160,9 @@ class Learner(ABC):
 
     def explain(self, scorer: Scorer) -> pl.DataFrame | None:
         """What the scorer goes by (feature, weight), if it can be said; None where it cannot."""
+        return None
+
+    def table(self, scorer: Scorer, test: Frames) -> Table | None:
+        """The numbers that the scorer looks at on test rows, for curves and a readable twin (`explaining`); None where
+        it does not look at named numbers."""
         return None

@@ -152,6 +152,7 @@ class Version(ShopModel):
     metrics = models.JSONField(_("metrics"), default=dict)
     baseline = models.JSONField(_("metrics of the baseline"), default=dict)
     verdict = models.JSONField(_("verdict"), default=dict, blank=True)
+    explanation = models.JSONField(_("what it goes by"), default=dict, blank=True, editable=False)
     trained_from = models.DateTimeField(_("trained on facts from"), null=True, blank=True)
     trained_until = models.DateTimeField(_("trained on facts until"), null=True, blank=True)
 

@@ -16,10 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.utils.translation import gettext as _
 
 from commerce_ai import registry
-from commerce_ai.learning import artifacts, gate, provenance, versions
+from commerce_ai.learning import artifacts, explaining, gate, provenance, versions
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, NotEnoughData, Report, Scorer, Split, Window
 from commerce_ai.learning.models import Run, Version
 from commerce_ai.learning.params import ParamError, params_json
@@ -58,7 +59,8 @@ def train(run: Run, report: RunReport) -> Version:
         report.at("version", 0.95, write=True)
         new = versions.NewVersion(
             run.shop, recipe, trial.evaluation, verdict.live, verdict.reason, words_of(verdict, trial), window,
-            folder, judged_against=row.pk if row else None, run=run, by=run.requested_by,
+            folder, explained(trial, split.test, report), judged_against=row.pk if row else None, run=run,
+            by=run.requested_by,
         )  # fmt: skip
         version = versions.make(new)
     return _published(version, report)
@@ -186,6 +188,16 @@ def note_origins(run: Run, frames: Frames) -> None:
 
 def words_of(verdict: gate.Verdict, trial: Trial) -> dict[str, Any]:
     return {**asdict(verdict), "notes": list(trial.evaluation.notes), "chosen": params_json(trial.fitted.params)}
+
+
+def explained(trial: Trial, test: Frames, report: RunReport) -> dict[str, Any]:
+    """What the scorer goes by, for the version's page. A version without it is better than none."""
+    try:
+        found = explaining.explain(trial.recipe.learner, trial.scorer, test, trial.recipe.seed)
+    except Exception as error:
+        report.say(_("What it goes by can't be said: %(why)s") % {"why": error}, "warning")
+        return {}
+    return dict(msgspec.json.decode(msgspec.json.encode(found)))  # what is no number is null there
 
 
 class Incomparable(Exception):

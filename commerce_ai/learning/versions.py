@@ -42,6 +42,7 @@ class NewVersion:
     verdict: Mapping[str, Any]
     window: Window | None  # of the facts it learned from; None where that is not known
     folder: Path
+    explanation: Mapping[str, Any] = field(default_factory=dict)
     judged_against: int | None = None  # the version that was live when the gate decided
     run: Run | None = None
     origin: str = Version.Origin.RUN
@@ -67,6 +68,7 @@ def make(new: NewVersion) -> Version:
         recipe=recipe.fingerprint, origin=new.origin, run=new.run, exclusive_key=key_of(learner.slot, learner.name),
         state=Version.State.CANDIDATE if new.accepted else Version.State.REJECTED, reason=new.reason,
         metrics=plain(new.evaluation.metrics), baseline=plain(new.evaluation.baseline), verdict=plain(new.verdict),
+        explanation=plain(new.explanation),
         changed_by=new.by, trained_from=new.window.start if new.window else None,
         trained_until=new.window.end if new.window else None,
     )  # fmt: skip

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.views.runs import in_short, may_train, metric_of, metrics_table
+from commerce_ai.learning.explaining import Explanation
 from commerce_ai.learning.models import Version
 from commerce_ai.learning.versions import live_row
 from commerce_ai.privacy import retrain
@@ -20,7 +23,8 @@ def context(request: HttpRequest, version: Version) -> dict[str, Any]:
         "title": str(version), "version": version, "metric": metric_of(version.learner),
         "metrics": metrics_table(version),
         "files": list(version.files.order_by("path")), "may_train": may_train(request), "now_live": live,
-        "chosen": verdict.get("chosen") or {}, "notes": _notes(version, verdict), "verdict": verdict,
+        **_explained(version), "chosen": verdict.get("chosen") or {}, "notes": _notes(version, verdict),
+        "verdict": verdict,
         "may_promote": version.state != Version.State.LIVE and bool(version.manifest) and _known(version),
         "may_roll_back": version.state == Version.State.LIVE and version.replaced_id is not None,
     }  # fmt: skip
@@ -48,6 +52,26 @@ def roll_back(version: Version) -> dict[str, Any]:
         "words": _("%(before)s answers again within two seconds; %(version)s retires.")
                  % {"before": back, "version": version},
     }  # fmt: skip
+
+
+def _explained(version: Version) -> dict[str, Any]:
+    """What it goes by: a chart of weights, one of each curve, and the twin."""
+    try:
+        found = msgspec.convert(version.explanation, Explanation)
+    except msgspec.ValidationError:  # of an earlier install
+        return {}
+    weights = Chart(
+        _("What it goes by"), [name for name, _weight in found.weights],
+        [Series(_("weight"), [weight for _name, weight in found.weights])], kind="bar",
+    )  # fmt: skip
+    curves = [
+        Chart(
+            _("With %(feature)s set to …") % {"feature": each.name},
+            series=[Series(_("mean answer"), each.mean, x=each.at)], x_title=each.name, height=200, table=False,
+        )
+        for each in found.curves
+    ]  # fmt: skip
+    return {"weights": weights if found.weights else None, "curves": curves, "twin": found.twin}
 
 
 def _notes(version: Version, verdict: dict[str, Any]) -> list[str]:
