@@ -139,14 +139,15 @@ def _funnel(funnel: figures.Funnel, found: figures.Figures) -> list[dict[str, An
     lines = []
     top, before = figures.STEPS[0], ""
     for step in figures.STEPS:
-        share = funnel.share(step, top)
+        # A shop that doesn't track it: everybody who orders came by there.
+        untracked = step == "checkout" and funnel.total[step] == funnel.total["order"]
+        moved = funnel.trend(step, before) if before else figures.change(funnel.total[step], funnel.before[step])
         lines.append({
-            "words": STEP_WORDS[step], "value": _whole(funnel.total[step]), "url": url,
-            "width": f"{100 * (share or 0):.2f}", "share": _percent(share) if before else "",
-            "of_before": _percent(funnel.share(step, before)) if before else "",
-            "change": funnel.trend(step, before) if before else figures.change(funnel.total[step], funnel.before[step]),
+            "words": STEP_WORDS[step], "value": _whole(funnel.total[step]), "url": url, "untracked": untracked,
+            "width": f"{100 * (funnel.share(step, top) or 0):.2f}", "change": None if untracked else moved,
+            "went_on": _percent(funnel.share(step, before), 1) if before else "",
         })  # fmt: skip
-        before = step
+        before = before if untracked else step
     return lines
 
 
@@ -227,5 +228,5 @@ def _whole(value: float) -> str:
     return number_format(round(value), 0, use_l10n=True, force_grouping=True)
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{number_format(value * 100, 2)} %"
+def _percent(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{number_format(value * 100, digits)} %"

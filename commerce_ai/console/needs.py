@@ -17,6 +17,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -57,6 +58,14 @@ class Row:
     @property
     def soon(self) -> bool:
         return self.need.deadline is not None and self.need.deadline < timezone.now() + SOON
+
+    @property
+    def due(self) -> str:
+        """As in: 3 days."""
+        if self.need.deadline is None:
+            return ""
+        days = (self.need.deadline - timezone.now()).days
+        return _("%(n)d days") % {"n": days} if days > 1 else timeuntil(self.need.deadline, depth=1)
 
     @property
     def rank(self) -> tuple[Any, ...]:

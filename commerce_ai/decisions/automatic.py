@@ -37,7 +37,7 @@ class ModeForm(forms.Form):
         help_text=_("Automatic approves within the guard-rails, shows what it did, and everything can be undone."),
     )  # fmt: skip
     earned_after = forms.IntegerField(
-        label=_("Accepted proposals that earn automatic"), min_value=1, max_value=1000, initial=20,
+        label=_("Accepted proposals that earn automatic"), min_value=1, max_value=1000, initial=50,
         help_text=_("By people; and of as many decided last at least 80 % have to be accepted."),
     )  # fmt: skip
     most_a_day = forms.IntegerField(

@@ -194,7 +194,7 @@ def _need(shop: Shop, supplier: str, rows: list[Any], url: str, approve: str) ->
 
     day = min(row[3] for row in rows)
     return Need(
-        kind="reorder", title=title, detail=say("else the margin of what runs out is lost"), gain=_sum(rows),
+        kind="reorder", title=title, detail=say("margin that is else lost"), gain=_sum(rows),
         deadline=datetime.combine(day + timedelta(days=1), time.min, shop.tz), count=len(rows), url=url,
         approve=approve, product_ids=tuple(row[0] for row in rows), gains=tuple(row[4] for row in rows),
         about=say("a new order"),

@@ -85,7 +85,7 @@ def mode(request: Any, slug: str) -> HttpResponse:
     registry.save_settings(request.shop, slug, now, by=request.user)
     _write_down(request, slug, _("Changed settings: %(names)s.") % {"names": "mode"})
     messages.success(request, MODES[request.POST["mode"]])
-    return HttpResponseRedirect(f"{reverse('admin:index')}#approvals")
+    return HttpResponseRedirect(f"{reverse('admin:index')}")
 
 
 @page(template="console/plugin.html")
