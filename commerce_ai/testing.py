@@ -247,9 +247,14 @@ class PluginContract:
 
         asked_for: list[Any] = []
         if plugin.draws:
-            live = lambda *slot, **more: asked_for.append(slot) or []  # noqa: E731
+
+            def live(*slot: Any, **more: Any) -> list[Any]:
+                asked_for.append(slot)
+                return []
+
             monkeypatch.setattr(f"{plugin.name}.service.live", live, raising=False)
         holdout = lifecycle.set_holdout(shop, 0.5)
+        assert holdout is not None
         ask = asker(self, plugin, shop, client)
         for kind in self.asks:
             met = set()

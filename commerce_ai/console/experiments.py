@@ -128,7 +128,8 @@ def _readable(*columns: list[float | None]) -> tuple[list[float | None], ...]:
     widths = [None if a is None or b is None else b - a for a, b in zip(low, high, strict=True)]
     last = next((each for each in reversed(widths) if each is not None), 0.0)
     start = next((at for at, each in enumerate(widths) if each is not None and each <= 6 * last), 0)
-    return tuple([None] * start + column[start:] for column in columns)
+    blank: list[float | None] = [None] * start
+    return tuple(blank + column[start:] for column in columns)
 
 
 def _headline_cards(found: Headline) -> list[Card]:

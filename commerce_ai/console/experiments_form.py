@@ -74,13 +74,12 @@ class ExperimentForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["planned"].required = False
         audience = self.instance.parsed_audience
-        self.initial |= {
-            "who": {True: "known", False: "new", None: ""}[audience.known], "countries": ", ".join(audience.countries)
-        }  # fmt: skip
+        self.initial["who"] = {True: "known", False: "new", None: ""}[audience.known]
+        self.initial["countries"] = ", ".join(audience.countries)
         if self.instance.pk is None:
             draws = asking()
             plugin = plugin if plugin in draws else next(iter(draws), "")
-            self.initial |= {"plugin": plugin, "arms": example(plugin), "planned": None}
+            self.initial.update(plugin=plugin, arms=example(plugin), planned=None)
             if plugin:
                 self.initial["unit"] = draws[plugin].units[0]
 
@@ -153,7 +152,8 @@ def _open(field: forms.Field) -> bool:
 
 def _values(field: Any) -> str:
     if isinstance(field, forms.ChoiceField):
-        return ", ".join(str(name) for name, _words in field.choices if name != "")
+        choices: Any = field.choices
+        return ", ".join(str(name) for name, _words in choices if name != "")
     if isinstance(field, forms.BooleanField):
         return say("yes, no")
     if isinstance(field, (forms.IntegerField, forms.FloatField)):

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from commerce_ai import registry
 from commerce_ai.api.keys import create_key
-from commerce_ai.decisions.experiments import lifecycle, units
+from commerce_ai.decisions.experiments import lifecycle, results, units
 from commerce_ai.decisions.experiments.models import Experiment
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ingest import project
@@ -116,6 +116,38 @@ def test_who_signs_in_stays_where_they_were_in_every_plugin(shop, client):
             assert asking[slug].arm(f"c{who}")[0] == expected
         held[True in is_out] += 1
     assert set(held) == {True, False}
+
+
+def test_a_server_that_names_only_the_conversation_speaks_for_whom_it_is_with(shop, client):
+    ask = Asking(shop, "support", client)
+    experiment = run(shop, "support")
+    for who in map(str, range(6)):
+        answer, kept = ask(who)
+        again = ask("-", anonymous_id=None, conversation_id=answer["conversation_id"])[1]
+        assert (again.experiment_id, again.arm, again.anonymous_id) == (experiment.pk, kept.arm, who)
+
+
+def test_satisfaction_is_what_customers_say_of_their_conversations(shop, client):
+    ask, experiment = Asking(shop, "support", client), run(shop, "support", metric="satisfaction")
+    key = create_key(shop, "chat", "publishable", ["chat"], origins=["*"])[1]
+    refresher.poll()
+
+    def rate(conversation: str, who: str, rating: int) -> int:
+        sent = json.dumps({"anonymous_id": who, "rating": rating})
+        path = f"/api/v1/support/conversations/{conversation}/rating"
+        headers = {"authorization": f"Bearer {key}"}
+        return client.post(path, sent, "application/json", headers=headers).status_code
+
+    for who in map(str, range(12)):
+        answer, kept = ask(who)
+        conversation = answer["conversation_id"]
+        assert rate(conversation, "somebody else", 1) == 404 and rate(conversation, who, 6) == 400
+        assert rate(conversation, who, 1) == rate(conversation, who, 5 if kept.arm == "stopped" else 2) == 200
+    ask("not rated")
+    results.refresh(experiment)
+    found = results.summary(experiment)
+    assert found and {each.name: each.value for each in found.arms} == {"as it is": 2.0, "stopped": 5.0}
+    assert sum(each.units for each in found.arms) == 13
 
 
 @pytest.mark.parametrize("slug", [each.slug for each in registry.plugins() if not each.draws])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from hypothesis import given
@@ -17,6 +18,7 @@ from commerce_ai.decisions.experiments.arms import Arm
 from commerce_ai.decisions.experiments.assignment import assign, pick, position
 from commerce_ai.decisions.experiments.lifecycle import CannotBe
 from commerce_ai.decisions.experiments.models import Experiment
+from commerce_ai.models import PluginState
 from commerce_ai.shop.models import Shop
 from commerce_ai.shop.revision import refresher
 from tests.factories import CustomerFactory, IdentityFactory, ShopFactory
@@ -211,6 +213,39 @@ def test_what_was_shipped_is_the_plugins_setting_and_the_rest_stays(shop):
     assert experiment.state == "shipped" and experiment.stops_at and arms_of(shop, ["1"]) == [None]
     with pytest.raises(CannotBe):
         lifecycle.ship(experiment, "B")
+
+
+def test_what_was_shipped_can_be_taken_back_until_somebody_changes_it(shop):
+    registry.save_settings(shop, PLUGIN, {"source": "auto", "items": 7, "exclude_purchased": True})
+    config = {"source": "bestsellers", "exclude_purchased": False}
+    experiment = run(shop, arms=[{"name": "A"}, {"name": "B", "config": config}])
+    with pytest.raises(CannotBe, match="Nothing"):
+        lifecycle.unship(experiment)
+    lifecycle.ship(experiment, "B")
+    assert experiment.replaced == {"source": "auto", "exclude_purchased": True}
+    state = PluginState.objects.get(shop=shop, plugin=PLUGIN)
+    state.settings |= {"items": 9}  # what the arm never touched may change
+    state.save()
+    lifecycle.unship(experiment)
+    state.refresh_from_db()
+    kept = {name: state.settings[name] for name in ("source", "items", "exclude_purchased")}
+    assert kept == {"source": "auto", "items": 9, "exclude_purchased": True}
+    assert (experiment.state, experiment.shipped_arm, experiment.replaced) == ("stopped", "", {})
+    lifecycle.ship(experiment, "B")
+    state.refresh_from_db()
+    state.settings |= {"source": "auto"}
+    state.save()
+    with pytest.raises(CannotBe, match="Changed since then: source"):
+        lifecycle.unship(experiment)
+    assert experiment.state == "shipped"
+
+
+def test_an_arm_holds_no_secret(shop, monkeypatch):
+    form = registry.plugin(PLUGIN).settings_form_class()
+    monkeypatch.setitem(form.base_fields, "password", forms.CharField(widget=forms.PasswordInput))
+    arms = [{"name": "A"}, {"name": "B", "config": {"password": "hunter2"}}]
+    with pytest.raises(ValidationError, match="password is a secret"):
+        Experiment(shop=shop, name="x", plugin=PLUGIN, arms=arms).clean()
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def _read(shop_id: int, plugin: str, placement: str, metric: str, unit: str) -> 
     day = timezone.localtime(now, like.shop.tz).date()
     # The second arm, which nobody is in, is there because a point is a comparison.
     last = [each for each in measures.points(units, rows, metric, ["", "-"], 1, day) if not each.arm][-1]
-    days = max((now - shown["at"].min()) / timedelta(days=1), 1.0)
+    days = max((now - min(shown["at"].to_list())) / timedelta(days=1), 1.0)
     return Traffic(units.first.height / days, float(last.sample.mean), float(last.sample.variance))
 
 
