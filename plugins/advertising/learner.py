@@ -13,8 +13,10 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.learning import boosters, splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.explaining import Table
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
 from commerce_ai.learning.schema import Column, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.advertising import encoding, qini, uplift
 from plugins.advertising.uplift import METHODS, Rows, Trees, UpliftScorer
 
@@ -98,7 +100,7 @@ class UpliftLearner(Learner):
     def split(self, frames: Frames) -> Split:
         """By time (the last 30 % test, 20 % before it validation) if both arms stand in each part; else by customer."""
         rows = frames["customers"]
-        _enough(rows, "there")
+        _enough(rows)
         found = None
         if "timestamp" in rows.columns and rows["timestamp"].n_unique() > 2:
             found = splits.by_time(frames, "timestamp", validation=0.2, test=0.3)
@@ -171,6 +173,13 @@ class UpliftLearner(Learner):
         gains = sorted(scorer.gains().items(), key=lambda each: -each[1])
         return pl.DataFrame(gains, schema={"feature": pl.String, "weight": pl.Float64}, orient="row")
 
+    def table(self, scorer: UpliftScorer, test: Frames) -> Table:
+        x = scorer.encoder.encode(test["customers"])
+        return Table(
+            scorer.encoder.columns, x, lambda asked: scorer.score(np.asarray(asked, np.float32))[0],
+            _sample(test["customers"], scorer.score(x)[0]),
+        )  # fmt: skip
+
 
 def _choose(rows: pl.DataFrame, later: pl.DataFrame, params: UpliftParams, report: Any) -> Any:
     figures = {}
@@ -185,7 +194,7 @@ def _choose(rows: pl.DataFrame, later: pl.DataFrame, params: UpliftParams, repor
 def _fit(rows: pl.DataFrame, params: UpliftParams, report: Any) -> Fitted:
     encoder = encoding.learn(rows, NO_FEATURES)
     if not encoder.columns:
-        raise NotEnoughData("0 features: the frame has no other column than those that are needed")
+        raise short_of(say("1 feature"), 0, say("Every column beside customer_id, treatment and outcome is one."))
     learned = Rows(
         encoder.encode(rows),
         rows["treatment"].to_numpy(),
@@ -222,10 +231,10 @@ def _is_enough(rows: pl.DataFrame) -> bool:
     return min(treated, control) >= LEAST_IN_ARM and responses >= LEAST_RESPONSES
 
 
-def _enough(rows: pl.DataFrame, where: str) -> None:
+def _enough(rows: pl.DataFrame, part: str = "") -> None:
     if not _is_enough(rows):
         treated, control, responses = _counts(rows)
-        raise NotEnoughData(
-            f"{treated} treated and {control} control customers with {responses} responses ({where}); needs "
-            f"{LEAST_IN_ARM} of each and {LEAST_RESPONSES} responses"
-        )
+        words = say("%(treated)d treated and %(control)d control customers with %(responses)d responses")
+        needed = words % {"treated": LEAST_IN_ARM, "control": LEAST_IN_ARM, "responses": LEAST_RESPONSES}
+        there = words % {"treated": treated, "control": control, "responses": responses}
+        raise short_of(needed, f"{there} ({part})" if part else there, say("Give more customers."))

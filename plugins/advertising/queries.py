@@ -16,7 +16,8 @@ from django.utils.translation import gettext as say
 from commerce_ai import registry
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ids import uuid7_floor
-from commerce_ai.learning.learner import Frames, NotEnoughData, Window
+from commerce_ai.learning.learner import Frames, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import Campaign
@@ -173,16 +174,12 @@ def _enough(rows: pl.DataFrame, days: int) -> None:
     control, responses = rows.height - treated, int(rows["outcome"].sum())
     if min(treated, control) >= LEAST_IN_ARM and responses >= LEAST_RESPONSES:
         return
-    said = {
-        "treated": treated, "control": control, "responses": responses, "arm": LEAST_IN_ARM, "least": LEAST_RESPONSES,
-        "days": days,
-    }  # fmt: skip
-    if not rows.height:
-        raise NotEnoughData(
-            say("no campaign with a control group whose %(days)d days are over: needs %(arm)d customers who were "
-                "reached and %(arm)d who were left alone by chance; there are 0") % said
-        )  # fmt: skip
-    raise NotEnoughData(
-        say("needs %(arm)d customers reached, %(arm)d left alone and %(least)d orders among them within %(days)d days; "
-            "there are %(treated)d, %(control)d and %(responses)d") % said
-    )  # fmt: skip
+    needed = say(
+        "%(arm)d customers reached, %(arm)d left alone by chance, and %(least)d orders of theirs within %(days)d days"
+    )
+    there = say("%(treated)d, %(control)d and %(responses)d")
+    raise short_of(
+        needed % {"arm": LEAST_IN_ARM, "least": LEAST_RESPONSES, "days": days},
+        there % {"treated": treated, "control": control, "responses": responses},
+        say("Let a campaign run with a control group until those days are over, or load one's assignments."),
+    )

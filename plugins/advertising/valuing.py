@@ -16,6 +16,7 @@ from msgspec import Meta
 from commerce_ai.learning import splits
 from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.advertising import features, lifetime
 from plugins.advertising.features import Bands
 from plugins.advertising.lifetime import Buying, Spending
@@ -178,7 +179,7 @@ class ValueLearner(Learner):
         """Days with an order, and money, of each customer known before, in the time that the test rows span."""
         orders = test["orders"]
         if not orders.height:
-            raise NotEnoughData("0 later orders to judge it on")
+            raise short_of(say("1 later order"), 0, say("Give orders after those that were learned from."))
         days = (_span(orders)[1] - scorer.until).days
         known = scorer.customers
         later = orders.group_by("customer_id").agg(pl.col("date").n_unique().alias("orders"), pl.col("amount").sum())
@@ -225,9 +226,11 @@ def _enough(orders: pl.DataFrame) -> None:
     repeaters = int((days > 1).sum())
     span = (_span(orders)[1] - _span(orders)[0]).days if orders.height else 0
     if len(days) < LEAST_CUSTOMERS or repeaters < LEAST_REPEATERS or span < LEAST_DAYS:
-        raise NotEnoughData(
-            f"{len(days)} customers with orders, {repeaters} of them on more than one day, over {span} days; needs "
-            f"{LEAST_CUSTOMERS} customers, {LEAST_REPEATERS} who came back, {LEAST_DAYS} days"
+        words = say("%(people)d customers with orders, %(again)d of them on more than one day, over %(days)d days")
+        raise short_of(
+            words % {"people": LEAST_CUSTOMERS, "again": LEAST_REPEATERS, "days": LEAST_DAYS},
+            words % {"people": len(days), "again": repeaters, "days": span},
+            say("Load earlier orders, or wait for more."),
         )
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.learning import splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.explaining import Table
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
 from commerce_ai.learning.params import ParamError
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.fraud import features, rules, scorer, trees
 from plugins.fraud.features import DAY_US, HANDBOOK, UNKNOWN, Rows
 from plugins.fraud.trees import TreesParams
@@ -76,14 +78,14 @@ class TreesLearner(Learner):
         """By time, the last fifth test, the fifth before validation: frauds are few. `fit` keeps the label delay."""
         rows = frames["transactions"]
         if not rows.height:
-            raise NotEnoughData("there are 0 transactions")
+            raise short_of(say("1 transaction"), 0, say("Give the frame some rows."))
         split = splits.by_time(frames, "timestamp", validation=0.2, test=0.2)
         for name in ("validation", "test"):
             labels = getattr(split, name)["transactions"]
             if "is_fraud" not in labels.columns or labels.filter(pl.col("is_fraud") == 1).is_empty():
-                raise NotEnoughData(
-                    f"among {labels.height} {name} transactions there are 0 frauds; it takes at least 1"
-                )
+                there = say("0 among %(rows)d") % {"rows": labels.height}
+                words = say("1 fraud among the %(name)s transactions") % {"name": name}
+                raise short_of(words, there, say("Give a longer time, or more labels."))
         return split
 
     def fit(self, frames: Frames, params: Any, report: Any, validation: Frames | None = None) -> Fitted:
@@ -101,10 +103,12 @@ class TreesLearner(Learner):
             params = self._choose(rows, x, learn, int(earlier_until.timestamp() * 1_000_000), params, report)
         frauds = int((y[learn] == 1).sum())
         if frauds < trees.LEAST_FRAUDS or frauds == learn.sum():
-            raise NotEnoughData(
-                f"needs at least {trees.LEAST_FRAUDS} frauds and other payments that are older than the label delay of "
-                f"{params.label_delay_days} days; there are {frauds} frauds among {int(learn.sum())} payments"
-            )
+            needed = say("%(least)d frauds and other payments, older than the label delay of %(days)d days")
+            there = say("%(frauds)d frauds among %(rows)d payments") % {"frauds": frauds, "rows": int(learn.sum())}
+            raise short_of(
+                needed % {"least": trees.LEAST_FRAUDS, "days": params.label_delay_days}, there,
+                say("Give more labels, an earlier train_from, or a shorter label_delay_days."),
+            )  # fmt: skip
         booster, params = trees.fit(x[learn], y[learn], params, report)
         past = scorer.keep(rows, params.label_delay_days)
         return Fitted(booster, past, params, float(np.quantile(x[learn, 0], 0.995)))
@@ -155,6 +159,13 @@ class TreesLearner(Learner):
         frame = pl.DataFrame({"feature": list(scorer.names), "weight": weight})
         total = sum(weight) or 1.0
         return frame.with_columns(pl.col("weight") / total).sort("weight", descending=True)
+
+    def table(self, scorer: scorer.FraudScorer, test: Frames) -> Table:
+        rows, _order = _rows(test["transactions"], scorer.params.label_delay_days)
+        judged = np.flatnonzero(rows.fraud != UNKNOWN)
+        x = scorer.matrix(rows)[judged, : len(scorer.names)]
+        sample = {"is_fraud": rows.fraud[judged].astype(np.int64), "score": scorer.probabilities(x)}
+        return Table(scorer.names, x, scorer.probabilities, pl.DataFrame(sample))
 
     def _choose(self, rows: Rows, x: Any, learn: Any, later_from: int, params: TreesParams, report: Any) -> TreesParams:
         """Choices on validation, by trees that knew no label of the delay before it."""

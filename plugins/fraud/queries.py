@@ -9,7 +9,8 @@ import polars as pl
 from django.utils.translation import gettext as say
 from django.utils.translation import ngettext
 
-from commerce_ai.learning.learner import Frames, NotEnoughData, Window
+from commerce_ai.learning.learner import Frames, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.models import Chargeback, Customer, Label, Order, Payment, Shop
 from plugins.fraud import entities
@@ -92,13 +93,11 @@ def _enough(rows: pl.DataFrame) -> None:
     frauds = int((rows["is_fraud"] == 1).sum())
     if rows.height >= LEAST_PAYMENTS and frauds >= LEAST_FRAUDS:
         return
-    words = {
-        "needed": _counted(LEAST_PAYMENTS, LEAST_FRAUDS),
-        "there": _counted(rows.height, frauds),
-        "days": TreesParams.label_delay_days,
-    }
-    raise NotEnoughData(
-        say("needs %(needed)s (from chargebacks or verdicts, older than %(days)d days); there are %(there)s") % words
+    remedy = say("Load chargebacks, or give verdicts on the fraud board; those older than %(days)d days count.")
+    raise short_of(
+        _counted(LEAST_PAYMENTS, LEAST_FRAUDS),
+        _counted(rows.height, frauds),
+        remedy % {"days": TreesParams.label_delay_days},
     )
 
 

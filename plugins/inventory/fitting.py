@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from commerce_ai.learning.learner import Evaluation, Metric, NotEnoughData
+from commerce_ai.learning.learner import Evaluation, Metric
+from commerce_ai.learning.shortage import say, short_of
 from plugins.inventory import boosted, conformal, pool, rolling
 from plugins.inventory.classes import CLASSES, SMOOTH, classes
 from plugins.inventory.conformal import Calibration
@@ -77,7 +78,8 @@ def evaluate(scorer: DemandScorer, sales: pl.DataFrame, metric: Metric) -> Evalu
     there = min((last - days[0]).days + 1, len(days)) if sales.height else 0
     scaled = np.asarray(scorer.arrays["step"]) > 0
     if there < 1 or not scaled.any():
-        raise NotEnoughData(f"no day of the test rows is among the {len(days)} days that were forecast")
+        remedy = say("Give sales from %(day)s on.") % {"day": days[0]}
+        raise short_of(say("1 day of sales among those that were forecast"), 0, remedy)
     truth, known, strangers = _truth(scorer, sales, there)
     known &= scaled[:, None]
     judged = known.any(axis=1)

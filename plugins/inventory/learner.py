@@ -13,9 +13,10 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.learning import splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
 from commerce_ai.learning.params import ParamError
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.inventory import boosted, classes, conformal, features, fitting, pool, scorer
 from plugins.inventory.scorer import Array, DemandScorer
 
@@ -119,7 +120,8 @@ class DemandLearner(Learner):
         last: Any = sales["date"].max()
         days = (last - first).days + 1 if sales.height else 0
         if days < LEAST_DAYS:
-            raise NotEnoughData(f"needs {LEAST_DAYS} days of sales; there are {days}")
+            words = say("%(days)d days of sales") % {"days": LEAST_DAYS}
+            raise short_of(words, days, say("Give earlier sales, too."))
         held = min(HELD_DAYS, days // 5)
         cuts = last - timedelta(days=2 * held - 1), last - timedelta(days=held - 1)
         split = splits.by_time({"sales": sales}, "date", instants=cuts)
@@ -133,7 +135,7 @@ class DemandLearner(Learner):
             sales = pl.concat([sales, validation["sales"]], how="diagonal")
         panel = features.panel(sales, frames.get("plans"))
         if not len(panel.units):
-            raise NotEnoughData("needs 1 product with sales; there are 0")
+            raise short_of(say("1 product with sales"), 0, say("Give the frame some rows."))
         arrays, about, chosen = fitting.fit(panel, params, report)
         return Fitted(arrays, about, chosen)
 

@@ -13,7 +13,8 @@ import polars as pl
 from django.utils import timezone
 from django.utils.translation import gettext as say
 
-from commerce_ai.learning.learner import Frames, NotEnoughData, Window
+from commerce_ai.learning.learner import Frames, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import frames
 from commerce_ai.shop.models import (
     Order,
@@ -64,11 +65,11 @@ def sales(shop: Shop, first: date, last: date) -> pl.DataFrame:
     earliest: Any = sold["date"].min()
     days = (last - earliest).days + 1 if sold.height else 0
     if sold.height < LEAST_LINES or days < LEAST_DAYS:
-        said = {"lines": LEAST_LINES, "days": LEAST_DAYS, "there": sold.height, "span": days}
-        raise NotEnoughData(
-            say("needs sales of %(lines)d products and days over %(days)d days; there are %(there)d over %(span)d")
-            % said
-        )
+        words = say("%(lines)d days with sales of a product, over %(days)d days in all")
+        raise short_of(
+            words % {"lines": LEAST_LINES, "days": LEAST_DAYS}, words % {"lines": sold.height, "days": days},
+            say("Load earlier orders, or wait until more were placed."),
+        )  # fmt: skip
     ends = sold.select(pl.col("product_id").unique()).with_columns(pl.lit(last).alias("date"))
     rows = pl.concat(
         [

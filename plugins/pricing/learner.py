@@ -14,8 +14,9 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.learning import splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Silent, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Silent, Split
 from commerce_ai.learning.schema import Column, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.pricing import elasticity, features, scorer, shrinkage
 from plugins.pricing.features import Floats, Panel
 from plugins.pricing.scorer import Array, ElasticityScorer
@@ -110,7 +111,8 @@ class ElasticityLearner(Learner):
         years = features.years(sales["period"], 1.0)
         known = np.unique(years)
         if len(known) < LEAST_PERIODS:
-            raise NotEnoughData(f"{len(known)} periods with sales; at least {LEAST_PERIODS} are needed")
+            words = say("%(least)d periods with sales") % {"least": LEAST_PERIODS}
+            raise short_of(words, len(known), say("Give earlier sales, too."))
         held = max(1, round(len(known) / 7))
         cut = splits.cut_rows(sales.with_columns(pl.Series("_at", years)), "_at", known[-2 * held], known[-held])
         train, validation, test = ({"sales": part.drop("_at")} for part in cut)
@@ -150,7 +152,8 @@ class ElasticityLearner(Learner):
         }
         known = ~np.isnan(guesses["ours"])
         if not known.any():
-            raise NotEnoughData("0 of the later rows are of products that were learned from; at least 1 is needed")
+            words = say("1 later row of a product that was learned from")
+            raise short_of(words, 0, say("Give sales of the same products."))
         unit = pl.Series(rows.product_ids).gather(rows.product).cast(pl.String) + "|" + _text(rows.when)
         samples = {}
         for name, guess in guesses.items():
@@ -199,7 +202,8 @@ def _fit(sales: pl.DataFrame, params: ElasticityParams, progress: Any) -> Fitted
         progress=progress,
     )  # fmt: skip
     if not np.isfinite(found.theta).any():
-        raise NotEnoughData("0 products changed their price often enough; at least 1 is needed")
+        words = say("1 product whose price changed often enough")
+        raise short_of(words, 0, say("Give sales at several prices, or fewer own_rows."))
     if params.shrink:
         drawn = shrinkage.shrink(found.theta, found.se, rows.categories, rows.brands)
         mean, sd, spread = drawn.mean, drawn.sd, drawn.spread

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import ngettext
 
 from commerce_ai.learning.learner import NotEnoughData, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.models import (
     Order,
@@ -48,7 +49,7 @@ def sales(shop: Shop, window: Window) -> pl.DataFrame:
     sold = sold.join(goods, on="product_id", how="semi")
     weeks = sold["period"].n_unique()
     if weeks < LEAST_WEEKS or sold["product_id"].n_unique() < LEAST_PRODUCTS:
-        raise NotEnoughData(_missing(weeks, sold["product_id"].n_unique()))
+        raise _missing(weeks, sold["product_id"].n_unique())
     rows = _every_week(sold)
     rows = rows.join(_empty_weeks(params), on=["product_id", "period"], how="anti")
     rows = rows.join(_listed(params), on=["product_id", "period"], how="left")
@@ -119,7 +120,7 @@ def _promoted(params: dict[str, Any]) -> pl.DataFrame:
     return frames.read(_PROMOTED, params, schema)
 
 
-def _missing(weeks: int, products: int) -> str:
+def _missing(weeks: int, products: int) -> NotEnoughData:
     def words(weeks: int, products: int) -> str:
         return say("%(weeks)s of %(products)s") % {
             "weeks": ngettext("%(n)d week of sales", "%(n)d weeks of sales", weeks) % {"n": weeks},
@@ -127,7 +128,7 @@ def _missing(weeks: int, products: int) -> str:
         }
 
     needed, there = words(LEAST_WEEKS, LEAST_PRODUCTS), words(weeks, products)
-    return say("needs %(needed)s; there are %(there)s") % {"needed": needed, "there": there}
+    return short_of(needed, there, say("Load earlier orders, or wait until more weeks are over."))
 
 
 def _table(model: Any) -> str:

@@ -12,8 +12,9 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.learning import splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.recommendation import choosing, collaborative, features, popularity, protocol
 from plugins.recommendation.collaborative import CollaborativeParams
 from plugins.recommendation.scorer import Array, CandidateScorer, external_ids, look_up, read_arrays, write_arrays
@@ -100,14 +101,15 @@ class CandidatesLearner(Learner):
         """By time, the last tenth of the rows is test, the tenth before validation; else each customer's last rows."""
         rows = frames["interactions"]
         if not rows.height:
-            raise NotEnoughData("there are no interactions")
+            raise short_of(say("1 interaction"), 0, say("Give the frame some rows."))
         if "timestamp" in rows.columns:
             split = splits.by_time(frames, "timestamp")
         else:
             split = splits.leave_last_out(frames, "customer_id", "position")
         for name in ("train", "validation", "test"):
             if not getattr(split, name)["interactions"].height:
-                raise NotEnoughData(f"{rows.height} interactions leave no {name} rows")
+                words = say("1 interaction for each of train, validation and test")
+                raise short_of(words, say("0 for %(name)s") % {"name": name}, say("Give more rows."))
         return split
 
     def fit(self, frames: Frames, params: Any, report: Any, validation: Frames | None = None) -> Fitted:
@@ -118,7 +120,10 @@ class CandidatesLearner(Learner):
             params = self._choose(known, validation["interactions"], params, report)
             rows = pl.concat([rows, validation["interactions"]])
         if rows["customer_id"].n_unique() < 2 or rows["product_id"].n_unique() < 2:
-            raise NotEnoughData("at least two customers and two products are needed")
+            there = rows["customer_id"].n_unique(), rows["product_id"].n_unique()
+            words = say("%(customers)d customers and %(products)d products")
+            counted = (words % {"customers": each[0], "products": each[1]} for each in ((2, 2), there))
+            raise short_of(*counted, say("Give more rows."))
         report(stage="fitting", progress=0.0)
         fitted = self._fit(features.number(rows, params.kind_weights), params, report)
         return replace(fitted, arrays={**fitted.arrays, **external_ids(fitted.arrays, frames.get("customers"))})

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.learning import metrics
-from commerce_ai.learning.learner import Evaluation, NotEnoughData
+from commerce_ai.learning.learner import Evaluation
+from commerce_ai.learning.shortage import say, short_of
 from commerce_ai.learning.splits import hash_share
 from plugins.recommendation.features import wanted
 from plugins.recommendation.scorer import Array, CandidateScorer, look_up
@@ -68,7 +69,8 @@ def evaluate(scorer: CandidateScorer, baseline: CandidateScorer, later: pl.DataF
     """Both scorers on the same customers. Raises `NotEnoughData` when nobody known came back for something known."""
     asked = targets(scorer, later)
     if not len(asked.customers):
-        raise NotEnoughData("no customer of the training rows wants a product known there in the later rows")
+        words = say("1 customer who was learned from, with a later row of a product that was, too")
+        raise short_of(words, 0, say("Give later rows of the same customers."))
     units = pl.Series("unit", scorer.customer_ids[asked.customers])
     figures, samples = [], []
     for each in (scorer, baseline):

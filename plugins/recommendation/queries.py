@@ -12,7 +12,8 @@ from django.utils.translation import gettext as say
 from django.utils.translation import ngettext
 
 from commerce_ai.ids import uuid7_floor
-from commerce_ai.learning.learner import Frames, NotEnoughData, Window
+from commerce_ai.learning.learner import Frames, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.kept import Kept
 from commerce_ai.shop.models import Customer, Event, Identity, Order, OrderLine, Product
@@ -105,9 +106,8 @@ def _enough(rows: pl.DataFrame) -> None:
     needed = LEAST_INTERACTIONS, LEAST_CUSTOMERS, LEAST_PRODUCTS
     if all(have >= least for have, least in zip(there, needed, strict=True)):
         return
-    raise NotEnoughData(
-        say("needs %(needed)s; there are %(there)s") % {"needed": _counted(*needed), "there": _counted(*there)}
-    )
+    remedy = say("Send events from the storefront, or load orders.")
+    raise short_of(_counted(*needed), _counted(*there), remedy)
 
 
 def _counted(rows: int, people: int, products: int) -> str:

@@ -10,8 +10,9 @@ import polars as pl
 
 from commerce_ai.encoders import exporting
 from commerce_ai.learning import splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
 from commerce_ai.learning.schema import Column, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.sentiment import classifier
 from plugins.sentiment.classifier import ClassifierParams, SentimentModel, Texts
 from plugins.sentiment.features import scripts_of
@@ -61,11 +62,12 @@ class SentimentLearner(Learner):
         """The latest tenth is test and the tenth before it validation; without instants, by a hash of the text."""
         rows = frames["texts"]
         if not rows.height:
-            raise NotEnoughData("there are 0 labelled texts")
+            raise short_of(say("1 labelled text"), 0, say("Give the frame some rows."))
         split = splits.by_time(frames, "timestamp") if "timestamp" in rows.columns else splits.by_hash(frames, "text")
         for name in ("train", "validation", "test"):
             if not getattr(split, name)["texts"].height:
-                raise NotEnoughData(f"{rows.height} labelled texts leave no {name} rows")
+                words = say("1 labelled text for each of train, validation and test")
+                raise short_of(words, say("0 for %(name)s") % {"name": name}, say("Give more rows."))
         return split
 
     def fit(
@@ -73,7 +75,8 @@ class SentimentLearner(Learner):
     ) -> SentimentModel:
         known = texts_of(frames["texts"])
         if len(set(known.labels)) < 2:
-            raise NotEnoughData(f"{len(known.texts)} texts have {len(set(known.labels))} label; 2 are needed")
+            there = say("%(labels)d on %(texts)d texts") % {"labels": len(set(known.labels)), "texts": len(known.texts)}
+            raise short_of(say("2 labels"), there, say("Give texts of another label."))
         later = texts_of(validation["texts"]) if validation is not None else None
         return classifier.fit(known, params, report, exporting.learning_encoder, later)
 
@@ -100,7 +103,7 @@ class SentimentLearner(Learner):
         asked = texts_of(test["texts"])
         truth = np.array(asked.labels)
         if not len(truth):
-            raise NotEnoughData("there are 0 labelled texts to judge it by")
+            raise short_of(say("1 labelled text to judge by"), 0, say("Give the frame some rows."))
         ours, theirs = scorer.probabilities(asked, remember=True), scorer.baseline(asked)
         commonest = max(np.unique(truth, return_counts=True)[1]) / len(truth)
         return Evaluation(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from django.utils.translation import gettext as say
 
-from commerce_ai.learning.learner import Frames, NotEnoughData, Window
+from commerce_ai.learning.learner import Frames, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.models import Conversation, DailyMetric, Label, Mention, Message, Product, Review
 from plugins.sentiment.models import Judgement, Kind
@@ -102,11 +103,12 @@ def _enough(rows: pl.DataFrame) -> None:
     of_label = rows.group_by("label").len().filter(pl.col("len") >= LEAST_OF_LABEL).height
     if rows.height >= LEAST_TEXTS and of_label >= 2:
         return
-    words = say(
-        "needs %(texts)d labelled texts, %(each)d of each of two labels; there are %(have)d, and %(labels)d labels "
-        "have enough. Load reviews with ratings, or correct labels on the board."
-    )
-    raise NotEnoughData(words % {"texts": LEAST_TEXTS, "each": LEAST_OF_LABEL, "have": rows.height, "labels": of_label})
+    needed = say("%(texts)d labelled texts, with %(each)d of each of 2 labels")
+    there = say("%(texts)d, and %(labels)d labels have enough") % {"texts": rows.height, "labels": of_label}
+    raise short_of(
+        needed % {"texts": LEAST_TEXTS, "each": LEAST_OF_LABEL}, there,
+        say("Load reviews with ratings, or correct labels on the board."),
+    )  # fmt: skip
 
 
 def _table(model: Any) -> str:

@@ -15,8 +15,9 @@ from msgspec import Meta
 from commerce_ai.encoders import exporting
 from commerce_ai.encoders import text as encoders
 from commerce_ai.learning import metrics, splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
 from commerce_ai.learning.schema import Column, FrameSchema
+from commerce_ai.learning.shortage import say, short_of
 from plugins.support import features, intents
 from plugins.support.intents import Intents
 
@@ -37,7 +38,7 @@ OUTPUT = FrameSchema(
     },
     extra="keep",
 )
-LEAST_INTENTS, LEAST_EACH, LEAST_TEXTS = 2, 5, 50
+LEAST_INTENTS, LEAST_EACH, LEAST_TEXTS = 2, 5, 50  # of texts, `queries` says the same
 RIDGES = (5.0, 10.0, 20.0)
 
 
@@ -97,7 +98,9 @@ class IntentLearner(Learner):
         rows = enough(frames["texts"])
         split = splits.by_hash({"texts": rows}, "text")
         if not split.test["texts"].height or split.train["texts"]["intent"].n_unique() < LEAST_INTENTS:
-            raise NotEnoughData(f"{rows.height} labelled texts are too few to hold some back")
+            words = say("%(labels)d intents to learn from and 1 text to hold back") % {"labels": LEAST_INTENTS}
+            there = say("%(texts)d labelled texts, too much alike") % {"texts": rows.height}
+            raise short_of(words, there, say("Give more texts."))
         return split
 
     def fit(self, frames: Frames, params: Any, report: Any, validation: Frames | None = None) -> Fitted:
@@ -139,7 +142,7 @@ class IntentLearner(Learner):
     def evaluate(self, scorer: IntentScorer, test: Frames) -> Evaluation:
         rows = test["texts"]
         if not rows.height:
-            raise NotEnoughData("there are no texts to judge by")
+            raise short_of(say("1 text to judge by"), 0, say("Give the frame some rows."))
         vectors = scorer.vectors(rows["text"].to_list())
         names = np.array(scorer.intents.names)
         chances = scorer.intents.probabilities(vectors)
@@ -178,9 +181,12 @@ def enough(rows: pl.DataFrame, least: int = LEAST_TEXTS) -> pl.DataFrame:
     """The rows of intents that have at least five texts. Raises `NotEnoughData` with fewer than two such intents."""
     kept = rows.filter(pl.len().over("intent") >= LEAST_EACH) if least else rows
     if kept["intent"].n_unique() < LEAST_INTENTS or kept.height < least:
-        raise NotEnoughData(
-            f"at least {LEAST_TEXTS} labelled texts of {LEAST_INTENTS} intents, {LEAST_EACH} each, are needed; "
-            f"there are {rows.height} texts of {rows['intent'].n_unique()} intents"
+        needed = say("%(texts)d labelled texts of %(intents)d intents, %(each)d of each")
+        there = say("%(texts)d texts of %(intents)d intents")
+        raise short_of(
+            needed % {"texts": LEAST_TEXTS, "intents": LEAST_INTENTS, "each": LEAST_EACH},
+            there % {"texts": rows.height, "intents": rows["intent"].n_unique()},
+            say("Note more intents in the inbox, or give more texts."),
         )
     return kept
 

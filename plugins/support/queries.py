@@ -12,7 +12,8 @@ from django.db import connection
 from django.utils.formats import date_format
 from django.utils.translation import gettext as say
 
-from commerce_ai.learning.learner import Frames, NotEnoughData, Window
+from commerce_ai.learning.learner import Frames, Window
+from commerce_ai.learning.shortage import short_of
 from commerce_ai.shop import consent, frames
 from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import Article, Conversation, Customer, Label, Message, Order, Refund, Shipment
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from commerce_ai.shop.models import Shop
 
 TASK = "intent"  # of a Label
+LEAST_TEXTS = 50
 MOST_ARTICLES = 2000
 # Postgres knows these; any other language is read word by word.
 LANGUAGES = {"de": "german", "en": "english", "es": "spanish", "fr": "french", "it": "italian", "nl": "dutch",
@@ -36,7 +38,8 @@ def learning_frames(shop: Shop, window: Window) -> Frames:
     params = {"shop": shop.pk, "task": TASK, "start": window.start, "end": window.end}
     rows = frames.read(_LABELLED, params, {"text": pl.String(), "intent": pl.String()})
     if not rows.height:
-        raise NotEnoughData(say("needs 50 messages labelled with an intent (in the inbox or loaded); there are 0"))
+        words = say("%(texts)d messages labelled with an intent") % {"texts": LEAST_TEXTS}
+        raise short_of(words, 0, say("Note intents in the inbox of the support board, or load labels."))
     return {"texts": rows}
 
 

@@ -78,7 +78,7 @@ def test_time_decides_the_split_where_there_is_one_and_both_arms_stand_in_each_p
 @pytest.mark.parametrize("change", [{"treatment": 1}, {"outcome": 0}, {"treatment": 0}])
 def test_too_little_is_said_in_numbers(change):
     frame = contacted(400).with_columns(**{name: pl.lit(value) for name, value in change.items()})
-    with pytest.raises(NotEnoughData, match=r"\d+ treated and \d+ control"):
+    with pytest.raises(NotEnoughData, match=r"needs at least 20 treated .*; there are \d+ treated and \d+ control"):
         UPLIFT.split({"customers": frame})
 
 
@@ -121,5 +121,5 @@ def test_text_ids_go_through_the_artifact(tmp_path):
 
 @pytest.mark.parametrize("orders", [bought(30), bought(300, days=20), bought(1).clear()])
 def test_too_few_orders_are_said_in_numbers(orders):
-    with pytest.raises(NotEnoughData, match=r"\d+ customers with orders"):
+    with pytest.raises(NotEnoughData, match=r"needs at least \d+ customers with orders.*; there are \d+ customers"):
         VALUE.split({"orders": orders})

@@ -126,7 +126,7 @@ def test_decisions_teach_once_a_customer_and_outcome_window(shop, people, campai
 def test_a_campaign_without_a_control_group_teaches_nothing(shop, people, drawn):
     for each in people:
         drawn(each, True)
-    with pytest.raises(NotEnoughData, match="no campaign with a control group"):
+    with pytest.raises(NotEnoughData, match="there are 0, 0 and 0. Let a campaign run with a control group"):
         rows(shop)
 
 
@@ -134,7 +134,9 @@ def test_what_is_missing_is_said_in_numbers(shop, people, drawn, monkeypatch):
     monkeypatch.setattr(queries, "LEAST_IN_ARM", 100)
     for place, each in enumerate(people):
         drawn(each, place % 2 == 0)
-    with pytest.raises(NotEnoughData, match="100 left alone.*there are 20, 20 and 0"):
+    with pytest.raises(
+        NotEnoughData, match="needs at least 100 customers reached, 100 left alone.*there are 20, 20 and 0"
+    ):
         rows(shop)
 
 

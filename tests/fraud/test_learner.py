@@ -144,9 +144,11 @@ def test_too_little_says_what_is_missing():
     honest = payments().with_columns(is_fraud=pl.lit(0, pl.Int64))
     with pytest.raises(NotEnoughData, match=r"needs at least 2 frauds .* there are 0 frauds among \d+ payments"):
         LEARNER.fit({"transactions": honest}, QUICK, Silent())
-    with pytest.raises(NotEnoughData, match="0 frauds"):
+    with pytest.raises(
+        NotEnoughData, match="needs at least 1 fraud among the validation transactions; there are 0 among"
+    ):
         LEARNER.split({"transactions": honest})
-    with pytest.raises(NotEnoughData, match="0 transactions"):
+    with pytest.raises(NotEnoughData, match="needs at least 1 transaction; there are 0"):
         LEARNER.split({"transactions": honest[:0]})
 
 

@@ -110,7 +110,7 @@ def test_days_that_were_sold_out_are_not_judged(split, folder):
 
 
 def test_too_short_a_history_says_how_much_is_needed():
-    with pytest.raises(NotEnoughData, match="needs 42 days of sales; there are 20"):
+    with pytest.raises(NotEnoughData, match="needs at least 42 days of sales; there are 20. Give"):
         LEARNER.split(checked(sales(days=20)))
 
 

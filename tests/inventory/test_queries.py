@@ -128,5 +128,7 @@ def test_shelves_know_what_comes_and_the_terms_of_the_product_before_the_supplie
 
 
 def test_too_few_sales_say_what_is_missing(db):
-    with pytest.raises(NotEnoughData, match="needs sales of 50 products and days over 42 days; there are 0 over 0"):
+    with pytest.raises(
+        NotEnoughData, match="needs at least 50 days with sales of a product, over 42 days in all; there are 0 "
+    ):
         read(ShopFactory())

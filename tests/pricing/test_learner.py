@@ -89,10 +89,10 @@ def test_bad_rows_are_named(change, words, tmp_path):
 
 def test_too_little_says_what_is_missing():
     learner = ElasticityLearner()
-    with pytest.raises(NotEnoughData, match="7 periods with sales; at least 8"):
+    with pytest.raises(NotEnoughData, match="needs at least 8 periods with sales; there are 7"):
         learner.split({"sales": sales(2, 7)})
     still = sales(2, 30).with_columns(price=pl.lit(5.0))
-    with pytest.raises(NotEnoughData, match="0 products changed their price"):
+    with pytest.raises(NotEnoughData, match="needs at least 1 product whose price changed often enough; there are 0"):
         learner.fit({"sales": still}, ElasticityParams(), Silent())
 
 

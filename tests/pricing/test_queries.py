@@ -177,4 +177,7 @@ def test_too_little_says_what_is_there_and_what_is_needed(shop, product, monkeyp
         sell(shop, product, at(week))
     with pytest.raises(NotEnoughData) as caught:
         queries.sales(shop, WINDOW)
-    assert str(caught.value) == "needs 16 weeks of sales of 1 product; there are 2 weeks of sales of 1 product"
+    assert str(caught.value) == (
+        "needs at least 16 weeks of sales of 1 product; there are 2 weeks of sales of 1 product. "
+        "Load earlier orders, or wait until more weeks are over."
+    )

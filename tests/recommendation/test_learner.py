@@ -72,7 +72,9 @@ def test_too_few_rows_are_said_to_be_too_few(rows):
 
 
 def test_one_product_is_too_few():
-    with pytest.raises(NotEnoughData, match="two products"):
+    with pytest.raises(
+        NotEnoughData, match="needs at least 2 customers and 2 products; there are 2 customers and 1 products"
+    ):
         PopularityLearner().fit({"interactions": meetings((1, 1, 0), (2, 1, 1))}, PopularityParams(), Silent())
 
 

@@ -132,7 +132,8 @@ def test_too_little_says_what_is_there_and_what_is_needed(db):
     with pytest.raises(NotEnoughData) as caught:
         queries.interactions(shop, Window(None, timezone.now() + timedelta(days=999)))
     assert str(caught.value) == (
-        "needs 100 interactions of 20 visitors with 10 products; there are 2 interactions of 2 visitors with 1 product"
+        "needs at least 100 interactions of 20 visitors with 10 products; there are 2 interactions of 2 visitors with "
+        "1 product. Send events from the storefront, or load orders."
     )
 
 

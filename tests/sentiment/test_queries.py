@@ -120,7 +120,7 @@ def test_the_window_is_half_open(shop):
 def test_too_little_says_what_is_missing(shop, monkeypatch):
     monkeypatch.undo()
     review(shop, "alone", 5)
-    with pytest.raises(NotEnoughData, match="needs 100 labelled texts, 20 of each.*there are 1"):
+    with pytest.raises(NotEnoughData, match="needs at least 100 labelled texts, with 20 of each.*there are 1"):
         queries.learning_frames(shop, Window(None, timezone.now()))
 
 

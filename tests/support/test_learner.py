@@ -76,7 +76,7 @@ def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_too_few_texts_say_what_is_missing() -> None:
     learner = IntentLearner()
     few = pl.DataFrame({"text": ["a", "b"], "intent": ["x", "y"]})
-    with pytest.raises(NotEnoughData, match="there are 2 texts of 2 intents"):
+    with pytest.raises(NotEnoughData, match="needs at least 50 labelled texts.*; there are 2 texts of 2 intents"):
         learner.split({"texts": few})
 
 
