@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
@@ -47,7 +48,8 @@ def refresh(incident: Incident, now: datetime | None = None) -> None:
     shown = sorted(waiting or members, key=worth, reverse=True)
     stakes = [each.money for each in shown if each.money is not None]
     incident.title, incident.source = shown[0].title, shown[0].source
-    incident.severity, incident.money = max(each.severity for each in shown), sum(stakes) if stakes else None
+    money: Any = sum(stakes) if stakes else None
+    incident.severity, incident.money = max(each.severity for each in shown), money
     incident.alerts, incident.closed_at = len(waiting), None
     incident.last_seen = max(each.last_seen for each in members)
     incident.save()

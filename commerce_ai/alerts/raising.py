@@ -46,7 +46,8 @@ def raise_alert(shop_id: int, said: Said, *, again: bool = True, at: datetime | 
         alert.state, alert.resolved_at = State.OPEN, None
     alert.severity, alert.last_seen, alert.count = severity, now, alert.count + again
     alert.title, alert.detail, alert.url = str(said.title)[:300], str(said.detail), said.url[:500]
-    alert.product_id, alert.money = said.product_id, None if said.money is None else round(Decimal(said.money), 4)
+    money: Any = None if said.money is None else round(Decimal(said.money), 4)
+    alert.product_id, alert.money = said.product_id, money
     alert.incident = incidents.join(alert, now)
     alert.save()
     incidents.refresh(alert.incident)

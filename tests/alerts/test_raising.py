@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from commerce_ai import alerts
 from commerce_ai.alerts import inbox
 from commerce_ai.alerts.models import Alert, Incident
-from tests.factories import ProductFactory, ShopMemberFactory, UserFactory
+from tests.factories import ProductFactory, ShopFactory, ShopMemberFactory, UserFactory
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -100,3 +102,19 @@ def test_what_was_resolved_long_ago_is_deleted(shop):
     alerts.resolve(shop.pk, "fraud", "ring:1", at=NOW)
     assert inbox.forget(NOW + timedelta(days=181)) > 0
     assert [each.key for each in Alert.objects.of(shop)] == ["other:1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_said_by_many_at_once_it_is_one_alert_and_one_kind_is_one_incident():
+    shop = ShopFactory()
+
+    def raising(number):
+        try:
+            say(shop, f"ring:{number % 2}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(raising, range(12)))
+    assert sorted(Alert.objects.of(shop).values_list("key", "count")) == [("ring:0", 6), ("ring:1", 6)]
+    assert Incident.objects.of(shop).get().alerts == 2
