@@ -32,6 +32,7 @@ class Tally:
     refused: int = 0
     chats: int = 0
     revenue: float = 0.0
+    seconds: float = 0.0
     troubles: Counter[str] = field(default_factory=Counter)
     first_trouble: str = ""
 
@@ -87,7 +88,8 @@ def drive(
 ) -> Tally:
     """Visits at `rate` a second on average, for so many `seconds` or `most` visits; without either until `stop`.
 
-    A request that fails ends its visit and is counted, whatever it was. `tell` hears the tally and a share of 1.
+    A shop that is too slow for the rate gets fewer. A request that fails ends its visit and is counted, whatever it
+    was. `tell` hears the tally and a share of 1.
     """
     stop = stop or threading.Event()
     tally, began, gaps = Tally(), time.monotonic(), np.random.default_rng([town.seed, 2])
@@ -106,6 +108,7 @@ def drive(
             tell(tally, _share(number, most, time.monotonic() - began, seconds))
         while running:
             running = _collect(running, tally, block=True)
+    tally.seconds = time.monotonic() - began
     tell(tally, 1.0)
     return tally
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,11 +18,12 @@ from commerce_ai.decisions.models import Credit, Decision, Outcome
 from commerce_ai.ingest import project
 from commerce_ai.management.commands.visit import in_words, keys_for_visitors
 from commerce_ai.sample.choice import MODELS
-from commerce_ai.sample.generate import TINY
+from commerce_ai.sample.generate import TINY, generate
 from commerce_ai.sample.load import load_sample
 from commerce_ai.sample.regenerate import sample_of
-from commerce_ai.sample.storefront import SIMULATED, Api, Range, Unanswered
+from commerce_ai.sample.storefront import SIMULATED, Api, Keys, Range, Unanswered
 from commerce_ai.sample.traffic import Town, drive
+from commerce_ai.sample.truth import truth_of
 from commerce_ai.shop.models import Event, Order, Shop
 from tests.servers import web_server
 
@@ -42,10 +45,10 @@ def test_visitors_react_to_what_they_are_shown_and_it_is_counted() -> None:
         api.wait_for_keys()
         told: list[float] = []
         town = Town(Range(sample), truth, MODELS["logit"], seed=3)
-        tally = drive(api, town, rate=500, most=160, tell=lambda tally, share: told.append(share))
+        tally = drive(api, town, rate=500, most=120, tell=lambda tally, share: told.append(share))
         web.stop()
         lost = drive(api, town, rate=500, most=3)
-    assert tally.visits == 160 and not tally.troubles, (tally.troubles, tally.first_trouble)
+    assert tally.visits == 120 and not tally.troubles, (tally.troubles, tally.first_trouble)
     assert tally.views > tally.clicks > 0 and tally.orders > 0
     assert told == sorted(told) and told[-1] == 1.0
     assert not ApiKey.objects.of(shop).exists()
@@ -80,6 +83,20 @@ def test_only_a_sample_shop_is_visited() -> None:
             call_command("visit", shop=shop)
     with pytest.raises(CommandError, match="--rate"):
         call_command("visit", shop="real", rate=0)
+
+
+def test_visitors_can_be_stopped() -> None:
+    sample = generate(1, TINY, date(2026, 3, 1))
+    town, stop = Town(Range(sample), truth_of(sample, 1), MODELS["logit"], 1), threading.Event()
+    api = Api("http://127.0.0.1:1", keys=Keys("pk", "sk", "ct"))
+
+    def tell(tally: Any, share: float) -> None:
+        if tally.visits >= 3:
+            stop.set()
+
+    tally = drive(api, town, rate=200, stop=stop, tell=tell)
+    assert 3 <= tally.visits < 40 and tally.conversion == 0
+    assert drive(api, town, rate=200, stop=stop).visits == 0
 
 
 def test_an_address_that_is_none_is_refused() -> None:

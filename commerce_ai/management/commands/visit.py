@@ -70,10 +70,12 @@ class Command(BaseCommand):
 
 def in_words(tally: Any, seed: int) -> str:
     """What the visitors did, and every trouble that they met."""
+    rate = tally.visits / tally.seconds if tally.seconds else 0.0
     said = [
-        f"{tally.visits:,} simulated visits (seed {seed}): {tally.views:,} products looked at, {tally.clicks:,} "
-        f"of them from lists, {tally.carts:,} into carts, {tally.orders:,} orders ({100 * tally.conversion:.2f} %) for "
-        f"{tally.revenue:,.2f}; {tally.refused:,} payments refused, {tally.chats:,} questions asked",
+        f"{tally.visits:,} simulated visits (seed {seed}, {rate:.1f} a second): {tally.views:,} products looked at, "
+        f"{tally.clicks:,} of them from lists, {tally.carts:,} into carts, {tally.orders:,} orders "
+        f"({100 * tally.conversion:.2f} %) for {tally.revenue:,.2f}; {tally.refused:,} payments refused, "
+        f"{tally.chats:,} questions asked",
     ]
     if tally.troubles:
         said.append(f"{sum(tally.troubles.values()):,} visits ended by an error; the first: {tally.first_trouble}")
