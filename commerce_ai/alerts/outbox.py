@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as say
 
-from commerce_ai.alerts import sending, words
+from commerce_ai.alerts import raising, sending, words
 from commerce_ai.alerts.models import Channel, Delivery
 from commerce_ai.shop.models import Shop
 
@@ -20,7 +22,9 @@ LEASE = timedelta(minutes=2)  # longer than any sending takes
 # How long after each failed attempt the next one is: the steps that Standard Webhooks recommends.
 PAUSES_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 LONGEST_PAUSE_S = PAUSES_S[-1]
+TELLS_AFTER = 3  # attempts, half an hour: a channel that does not work is an alert itself
 KEPT = timedelta(days=30)
+SOURCE = "alerts"
 State = Delivery.State
 
 
@@ -58,6 +62,13 @@ def forget(now: datetime | None = None) -> int:
 
 
 @transaction.atomic
+def forget_channel(channel: Channel) -> None:
+    """Delete a channel, what waits to be sent there, and the alert that it does not work."""
+    raising.resolve(channel.shop_id, SOURCE, f"channel:{channel.pk}")
+    channel.delete()
+
+
+@transaction.atomic
 def _claim() -> Delivery | None:
     due = Delivery.objects.filter(state=State.PENDING, due_at__lte=timezone.now()).order_by("due_at")
     found = due.select_for_update(skip_locked=True, of=("self",)).select_related("channel", "shop").first()
@@ -70,6 +81,8 @@ def _claim() -> Delivery | None:
 def _done(delivery: Delivery) -> None:
     now = timezone.now()
     _save(delivery, state=State.SENT, sent_at=now, error="")
+    if delivery.channel.last_error:
+        raising.resolve(delivery.shop_id, SOURCE, _key(delivery))
     _note(delivery, last_sent_at=now, last_error="")
 
 
@@ -83,6 +96,21 @@ def _put_back(delivery: Delivery, error: sending.NotSent) -> None:
         pause = max(PAUSES_S[delivery.attempts - 1], min(error.retry_after_s or 0, LONGEST_PAUSE_S))
         _save(delivery, due_at=now + timedelta(seconds=pause), error=said)
     _note(delivery, last_error=said, last_error_at=now, **({"on": False} if error.gone else {}))
+    if delivery.type != "alert.test" and (over or delivery.attempts == TELLS_AFTER):
+        _tell_others(delivery, said)
+
+
+def _tell_others(delivery: Delivery, error: str) -> None:
+    """An alert that a channel does not work, which the other channels and the inbox show."""
+    title = say("Messages do not arrive at the channel %(name)s") % {"name": delivery.channel.name}
+    url = reverse("console:alert-channel", args=[delivery.channel_id])
+    raising.raise_alert(
+        delivery.shop_id, raising.Said(SOURCE, _key(delivery), "warning", title, error, url), again=False
+    )
+
+
+def _key(delivery: Delivery) -> str:
+    return f"channel:{delivery.channel_id}"
 
 
 def _save(delivery: Delivery, **change: Any) -> None:

@@ -92,7 +92,7 @@ def _act(request: Any, channel: Channel) -> HttpResponse:
         return _shown(request, channel, made)
     elif action == "delete":
         log(request, [channel], DELETION, _("Deleted."))
-        channel.delete()
+        outbox.forget_channel(channel)
         messages.success(request, _("The channel is deleted, with what waited to be sent there."))
         return HttpResponseRedirect(reverse("console:alert-channels"))
     return HttpResponseRedirect(reverse("console:alert-channel", args=[channel.pk]))

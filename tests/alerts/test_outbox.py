@@ -18,7 +18,7 @@ import pytest
 from django.utils import timezone
 
 from commerce_ai.alerts import outbox, outgoing, sending, signing
-from commerce_ai.alerts.models import Channel, Delivery
+from commerce_ai.alerts.models import Alert, Channel, Delivery
 from tests.alerts.conftest import make_channel
 from tests.factories import ShopFactory
 
@@ -126,8 +126,9 @@ def test_what_fails_is_tried_again_later_and_later_under_the_same_id(hook, recei
         Delivery.objects.of(hook.shop).update(due_at=timezone.now())
     receiver.headers = {}
     hook.refresh_from_db()
-    assert hook.last_error == "The receiver answered 503."
+    assert hook.last_error == "The receiver answered 503." and Alert.objects.of(hook.shop).get().state == "open"
     outbox.deliver()
+    assert Alert.objects.of(hook.shop).get().state == "resolved"
     made.refresh_from_db()
     assert made.state == "sent" and len(receiver.got) == 4  # no redirect was followed
     assert len({headers["webhook-id"] for _path, headers, _body in receiver.got}) == 1
@@ -139,6 +140,8 @@ def test_at_last_it_is_given_up_and_a_receiver_that_is_gone_hears_no_more(hook, 
     outbox.deliver()
     tired.refresh_from_db()
     assert tired.state == "failed"
+    alert = Alert.objects.of(hook.shop).get()
+    assert "do not arrive at the channel desk" in alert.title and alert.detail == "The receiver answered 500."
     queue(hook)
     outbox.deliver()
     hook.refresh_from_db()
