@@ -21,7 +21,7 @@ from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.learning.live import live
 from commerce_ai.shop.models import Label
-from plugins.sentiment import queries
+from plugins.sentiment import publishing, queries
 from plugins.sentiment.answers import Answer, Corrected, Judged
 from plugins.sentiment.classifier import SentimentModel, Texts
 from plugins.sentiment.features import scripts_of
@@ -99,8 +99,6 @@ def correct(shop_id: int, kind: str, external_id: str, label: str, *, by: Any = 
     row = model.objects.of(shop_id).filter(external_id=external_id).first() if model else None
     if row is None:
         raise UnknownText(external_id)
-    from plugins.sentiment import tasks
-
     with transaction.atomic():
         Label.objects.of(shop_id).create(
             shop_id=shop_id, task=queries.TASK, subject_type=kind, subject_id=row.pk, value=label, by=by, source=source
@@ -110,7 +108,7 @@ def correct(shop_id: int, kind: str, external_id: str, label: str, *, by: Any = 
         if judged is not None:
             judged.label, judged.sentiment, judged.corrected = label, sentiment_of_label(label), True
             judged.save(update_fields=["label", "sentiment", "corrected"])
-            tasks.count_days(shop_id, [judged.day])
+            publishing.count_days(shop_id, [judged.day])
     return Corrected(kind, external_id, label, was)
 
 

@@ -19,15 +19,14 @@ from django.utils.translation import gettext as say
 from commerce_ai import alerts, registry
 from commerce_ai.learning.live import live
 from commerce_ai.shop import bulk
-from commerce_ai.shop.models import DailyMetric, Product, ProductSignal, Shop
-from plugins.sentiment import queries, service, surge
+from commerce_ai.shop.models import Product, Shop
+from plugins.sentiment import publishing, queries, service, surge
 from plugins.sentiment.classifier import SentimentModel, Texts
 from plugins.sentiment.features import scripts_of
 from plugins.sentiment.models import NEGATIVE, NEUTRAL, POSITIVE, Judgement, SentimentAlert
 from plugins.sentiment.surge import Day
 
 JUDGED_DAYS = 90  # how far back texts are judged, and anew when a version goes live: the baseline must be its own
-SIGNAL_DAYS = 180
 WATCHED_DAYS = 3  # finished days that are looked at: a job that missed a night catches up
 AT_ONCE = 500
 _COLUMNS = (
@@ -45,7 +44,7 @@ def read_new(shop_id: int) -> str:
     days = judge_texts(shop, scorer, number)
     told = watch(shop)
     if days:
-        publish_signals(shop, number)
+        publishing.publish_signals(shop, number)
     return f"{len(days)} days were counted, {len(told)} alerts made"
 
 
@@ -53,7 +52,7 @@ def publish_version(shop: Shop, scorer: SentimentModel, version_id: int) -> None
     """A version went live: it judges the last months anew, so that a day and its baseline are judged alike."""
     judge_texts(shop, scorer, version_id, again=True)
     watch(shop)
-    publish_signals(shop, version_id)
+    publishing.publish_signals(shop, version_id)
 
 
 def judge_texts(
@@ -86,26 +85,8 @@ def judge_texts(
                 list(taxonomy.find(row["text"])), row["label"] is not None, version_id, at,
             ))  # fmt: skip
         bulk.upsert(Judgement, _COLUMNS, made, key=("shop", "kind", "text_id"))
-    count_days(shop.pk, days)
+    publishing.count_days(shop.pk, days)
     return sorted(days)
-
-
-def count_days(shop_id: int, days: Iterable[date]) -> None:
-    """Count the judged texts of some of the shop's days into `DailyMetric`."""
-    wanted = sorted(set(days))
-    if not wanted:
-        return
-    counts = queries.counted(shop_id, wanted)
-    rows = [
-        (shop_id, row["day"], name, row["dimension"][:255], float(row[column]))
-        for row in counts.iter_rows(named=True)
-        for name, column in ((queries.TEXTS, "texts"), (queries.NEGATIVES, "negative"))
-    ]
-    names = queries.TEXTS, queries.NEGATIVES
-    with transaction.atomic():
-        # A topic or product that a day no longer speaks of must not keep its old count.
-        DailyMetric.objects.of(shop_id).filter(name__in=names, day__in=wanted).delete()
-        bulk.copy_rows(DailyMetric, ("shop", "day", "name", "dimension", "value"), rows)
 
 
 def watch(shop: Shop, today: date | None = None) -> list[SentimentAlert]:
@@ -118,26 +99,6 @@ def watch(shop: Shop, today: date | None = None) -> list[SentimentAlert]:
     for day in (first + timedelta(days=step) for step in range(WATCHED_DAYS)):
         made += _test(shop, day, kept, budget)
     return made
-
-
-def publish_signals(shop: Shop, version_id: int | None) -> int:
-    """`ProductSignal` of every product that the last months' texts speak of; how many."""
-    now = timezone.now()
-    rows = queries.spoken_of_products(shop.pk, now.astimezone(shop.tz).date() - timedelta(days=SIGNAL_DAYS))
-    whole = {row["product_id"]: row for row in rows.filter(pl.col("topic") == "").iter_rows(named=True)}
-    aspects: dict[int, dict[str, Any]] = {product: {} for product in whole}
-    for row in rows.filter(pl.col("topic") != "").iter_rows(named=True):
-        aspects[row["product_id"]][row["topic"]] = {"sentiment": round(row["sentiment"], 4), "texts": row["texts"]}
-    bulk.upsert(
-        ProductSignal,
-        ("shop", "product", "sentiment", "texts", "aspects", "version_id", "as_of"),
-        [
-            (shop.pk, product, round(row["sentiment"], 6), row["texts"], aspects[product], version_id, now)
-            for product, row in whole.items()
-        ],
-        key=("product",),
-    )
-    return len(whole)
 
 
 def _said(part: pl.DataFrame, scorer: SentimentModel | None) -> list[tuple[str, float]]:
