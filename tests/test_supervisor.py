@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from commerce_ai import embedded
+from commerce_ai.embedded import redis
 from commerce_ai.supervisor import PortTaken, refuse_taken_port
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("process")]
@@ -80,6 +81,17 @@ def alive(pid: int) -> bool:
         return False
 
 
+def offspring(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def until(true) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def gone(pids: list[int]) -> bool:
     deadline = time.monotonic() + 30
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
@@ -102,6 +114,15 @@ def test_up_runs_all_and_stops_all_and_a_kill_hinders_nobody(var):
     assert now.keys() == NAMES and set(now.values()).isdisjoint(orphans.values())
     assert gone(list(orphans.values())), "what the killed one left was ended"
 
+    where = embedded.paths(var.resolve())
+    left = offspring(now["web"])
+    os.kill(redis.pid(where), signal.SIGKILL)
+    os.kill(now["web"], signal.SIGKILL)
+    assert gone([now["web"], *left]), "what the web process started ends with it, and gives its port back"
+    until(lambda: children(var)["web"] != now["web"] and redis.answers(where))
+    wait_ready(port, again)
+    now = children(var)
+
     status = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "status"], env=environment_of(var), capture_output=True, text=True,
         check=False,
@@ -121,7 +142,6 @@ def test_up_runs_all_and_stops_all_and_a_kill_hinders_nobody(var):
     again.send_signal(signal.SIGINT)
     assert again.wait(60) == 0
     assert gone(list(now.values()))
-    where = embedded.paths(var.resolve())
     assert not embedded.runs(where)
     logs = {file.stem: file.read_text() for file in (var / "log").glob("*.log")}
     assert logs.keys() >= NAMES and "Not Found" in logs["web"]
