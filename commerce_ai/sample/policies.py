@@ -2,7 +2,7 @@
 
 Policies see facts only: who met which product when, what is on sale, what this visitor did. The recommender is the
 plugin's own code behind its service (`sources.fill` over the versions of a learner, bestsellers behind them), fitted
-by the lab on the frame that its queries would read. The oracle alone is given the truth.
+as a training run fits it, on the frame that its queries would read. The oracle alone is given the truth.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from commerce_ai import lab
+from commerce_ai import registry
+from commerce_ai.learning.learner import Silent
 from commerce_ai.learning.live import LiveVersion
+from commerce_ai.learning.recipe import recipe_of
 from commerce_ai.sample.choice import Draw
 from commerce_ai.sample.generate import Sample
 from commerce_ai.sample.truth import Floats, Rows, Truth
@@ -155,12 +157,14 @@ class Recommender:
     name = "recommender"
 
     def __init__(self, facts: Facts, sample: Sample, learner: str, folder: Path) -> None:
-        from commerce_ai import registry
+        from commerce_ai.learning import training  # needs Django's models, which policies do not
 
         self.facts, self._until = facts, sample.until.timestamp()
-        lab.fit(learner, {"interactions": facts.interactions}, artifact=folder)
         found = registry.learner(learner)
-        version = LiveVersion(1, found, found.load(folder), {}, sample.until, folder, "")
+        frames = {"interactions": found.inputs["interactions"].check(facts.interactions, "interactions")}
+        trial = training.try_recipe(recipe_of(found, {}), found.split(frames), folder / "trial", Silent())
+        training.refit(trial, frames, folder / "final", Silent())
+        version = LiveVersion(1, found, found.load(folder / "final"), {}, sample.until, folder, "")
         self._versions, self._assortment = [version], Assortment(catalogue_of(sample))
 
     def rank(self, who: Visitor, placement: str, context: list[int], session: list[int]) -> Rows:
