@@ -214,7 +214,8 @@ def _first_steps(shop: Shop, has_figures: bool, has_plugin: bool, has_version: b
          "detail": _("Make a key for the storefront, or load orders:"),
          "code": f"python manage.py load csv orders.csv --table orders --shop {shop.slug}"},
         {"done": has_plugin, "title": _("Switch a plugin on"), "url": reverse("console:plugins"),
-         "detail": _("Its schedules are made with it.")},
+         "detail": _("All are off in a new shop; its schedules are made with the first switch. On the command line:"),
+         "code": f"python manage.py plugins --shop {shop.slug} --on recommendation"},
         {"done": has_version, "title": _("Train"), "url": reverse("admin:learning_run_add"),
          "detail": _("Or wait for the night: the schedule trains then.")},
     ]  # fmt: skip

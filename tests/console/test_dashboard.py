@@ -164,7 +164,9 @@ def test_model_health(owner, shop, traded):
 
 
 def test_first_steps_are_ticked(owner, shop):
-    done = [step["done"] for step in owner.get(INDEX).context["steps"]]
+    page = owner.get(INDEX)
+    assert f"python manage.py plugins --shop {shop.slug} --on" in page.content.decode()
+    done = [step["done"] for step in page.context["steps"]]
     assert done == [False, False, False]
     record(shop, today_in(shop), orders=1)
     registry.switch(shop, "recommendation", on=True)
