@@ -297,6 +297,7 @@ UNFOLD = {
         "show_all_applications": False,
         "navigation": "commerce_ai.console.navigation.sidebar",
     },
+    "COMMAND": {"search_models": True},  # Ctrl-K; what is found says commerce_ai/console/views/search.py
     "STYLES": [lambda request: static("console/console.css")],
     "SCRIPTS": [lambda request: static("console/charts.js")],
 }

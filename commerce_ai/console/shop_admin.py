@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
-from commerce_ai.console import masking
+from commerce_ai.console import csv_export, masking
 from commerce_ai.console.masking import MASK
 from commerce_ai.console.paging import BoundedPaginator
 from commerce_ai.console.scope import scope_of, shop_of
@@ -236,6 +236,8 @@ class ShopAdmin(Scoped, ModelAdmin):
         raise Http404
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if csv_export.PARAM in request.GET and self.has_view_permission(request):
+            return csv_export.export(request, self)  # type: ignore[return-value]
         heading, _stop, step = str(self.next_step).partition(". ")
         context = {
             "title": capfirst(self.opts.verbose_name_plural), "scope": scope_of(request), "next_heading": heading,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from commerce_ai.console import alerts, alerts_channels, alerts_rules, experiments, pages
-from commerce_ai.console.views import behaviour, decisions, plugins, privacy, shops
+from commerce_ai.console.views import behaviour, decisions, plugins, privacy, search, shops
 
 app_name = "console"
 urlpatterns = [
@@ -26,6 +26,7 @@ urlpatterns = [
     path("alerts/channels/", alerts_channels.overview, name="alert-channels"),
     path("alerts/channels/add/", alerts_channels.add, name="alert-channel-add"),
     path("alerts/channels/<int:pk>/", alerts_channels.detail, name="alert-channel"),
+    path("search/", search.search, name="search"),  # in place of the admin's, which follows
     path("behaviour/", behaviour.overview, name="behaviour"),
     path("customers/<int:pk>/", behaviour.customer, name="customer"),
     path("attribution/", decisions.attribution, name="attribution"),

@@ -1,0 +1,76 @@
+"""A list of the console as CSV: the rows that its filters leave, the columns that it shows, as long as it may be.
+
+What a list hides, the file hides: rows of other shops, contact data, and what an analyst sees masked. Text that a
+spreadsheet would take for a formula is quoted (OWASP, CSV injection). Each export is written into the table's history.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import label_for_field, lookup_field
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.html import strip_tags
+from django.utils.translation import gettext as say
+
+MOST_ROWS = 100_000
+AT_ONCE = 2000
+PARAM = "csv"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class _Echo:
+    def write(self, text: str) -> str:
+        return text
+
+
+def export(request: HttpRequest, table: Any) -> StreamingHttpResponse:
+    """The list that `request` asks for (a `ShopAdmin`'s change list), from its first row to the last."""
+    asked = request.GET.copy()
+    asked.pop(PARAM, None)
+    request.GET = asked  # type: ignore[assignment]  # to the list it would be a filter
+    shown = table.get_changelist_instance(request)
+    columns = [each for each in shown.list_display if each != "action_checkbox"]
+    heads = [str(label_for_field(each, table.model, table)) for each in columns]
+    rows = shown.get_queryset(request)
+    _note(request, table)
+    name = f"{table.opts.model_name}-{timezone.localdate():%Y-%m-%d}.csv"
+    return StreamingHttpResponse(
+        _lines(heads, columns, rows, table),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )
+
+
+def _lines(heads: list[str], columns: list[Any], rows: Any, table: Any) -> Iterator[str]:
+    line = csv.writer(_Echo()).writerow
+    yield "\N{ZERO WIDTH NO-BREAK SPACE}" + line(heads)  # Excel takes a file without the mark for Latin-1
+    for row in rows[:MOST_ROWS].iterator(chunk_size=AT_ONCE):
+        yield line([cell(lookup_field(each, row, table)) for each in columns])
+
+
+def cell(found: tuple[Any, Any, Any]) -> Any:
+    """A field's own value, in no language's notation; a computed column's as it is shown, without its tags."""
+    field, _attribute, value = found
+    if value is None:
+        return ""
+    if isinstance(field, models.Field) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    text = strip_tags(str(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _note(request: HttpRequest, table: Any) -> None:
+    said = say("Exported as CSV: %(asked)s") % {"asked": request.GET.urlencode() or say("all rows")}
+    LogEntry.objects.create(
+        user_id=request.user.pk, content_type=ContentType.objects.get_for_model(table.model), action_flag=CHANGE,
+        object_id=None, object_repr=str(table.opts.verbose_name_plural)[:200], change_message=said[:2000],
+    )  # fmt: skip
