@@ -36,6 +36,7 @@ class ArmSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     share = serializers.FloatField(help_text=_("Of the visitors that it is meant to get."))
     config = serializers.DictField(help_text=_("The plugin's settings that differ in this arm."))
+    version = serializers.IntegerField(allow_null=True, help_text=_("The version that answers; null: the live one."))
     units = serializers.IntegerField(help_text=_("Visitors or customers drawn so far."))
     value = serializers.FloatField(allow_null=True, help_text=_("The metric; null before the first figures."))
     lift = IntervalSerializer(allow_null=True)
@@ -83,7 +84,7 @@ class ExperimentSerializer(serializers.Serializer[Any]):
         weights = sum(each.weight for each in experiment.parsed_arms)
         return [
             {
-                "name": arm.name, "share": arm.weight / weights, "config": dict(arm.config),
+                "name": arm.name, "share": arm.weight / weights, "config": dict(arm.config), "version": arm.version,
                 **_figures(known.get(arm.name), found),
             }
             for arm in experiment.parsed_arms

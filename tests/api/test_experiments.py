@@ -43,6 +43,7 @@ def test_arms_sizes_lift_and_verdict(call: Call, secret_key: str, experiment: Ex
     found = call("GET", f"{LIST}/{experiment.pk}", secret_key).json()
     a, b = found["arms"]
     assert (a["name"], a["share"], a["config"], a["units"]) == ("A", 0.25, {"source": "bestsellers"}, 10_000)
+    assert a["version"] is None
     assert (a["value"], a["lift"], a["difference"]) == (0.032, None, None)
     assert (b["share"], b["units"], b["value"]) == (0.75, 30_100, 0.039)
     assert b["lift"] == {"estimate": 0.22, "low": 0.09, "high": 0.36}
