@@ -24,7 +24,7 @@ from commerce_ai.console.money import money
 from commerce_ai.console.pages import page
 from commerce_ai.console.scope import may
 from commerce_ai.decisions.experiments import lifecycle, measures, outlook, results
-from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, asking
+from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, Arm, asking
 from commerce_ai.decisions.experiments.headline import Headline, headline
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary
@@ -293,16 +293,17 @@ def _facts(experiment: Experiment) -> list[tuple[Any, Any]]:
     ]  # fmt: skip
 
 
-def _settings(experiment: Experiment, config: dict[str, Any]) -> str:
-    """An arm's settings by the labels that the plugin's form gives them."""
+def _settings(experiment: Experiment, arm: Arm) -> str:
+    """An arm's settings by the labels that the plugin's form gives them, and the version that answers in it."""
     installed = {each.slug: each for each in registry.plugins()}
     form = installed[experiment.plugin].settings_form_class() if experiment.plugin in installed else None
     fields = form.base_fields if form else {}
     said = {True: _("yes"), False: _("no")}
-    return ", ".join(
+    words = [
         f"{fields[name].label if name in fields else name}: {said[value] if isinstance(value, bool) else value}"
-        for name, value in config.items()
-    )
+        for name, value in arm.config.items()
+    ]
+    return ", ".join([*words, *([_("version v%(id)d") % {"id": arm.version}] if arm.version else ())])
 
 
 def _write_down(request: Any, experiment: Experiment, message: str) -> None:
@@ -330,7 +331,7 @@ def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]
             "arm": arm, "name": name_of(experiment, arm.name), "units": one.units if one else 0,
             "value": worth(experiment, one.value) if one else "–",
             "lift": f"{percent(lift[0])} ({percent(lift[1])} … {percent(lift[2])})" if lift else "–",
-            "shipped": experiment.shipped_arm == arm.name, "settings": _settings(experiment, arm.config),
+            "shipped": experiment.shipped_arm == arm.name, "settings": _settings(experiment, arm),
         })  # fmt: skip
     return lines
 

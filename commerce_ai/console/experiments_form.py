@@ -115,7 +115,10 @@ class ExperimentForm(forms.ModelForm):
 class HoldoutForm(forms.Form):
     percent = forms.FloatField(
         label=_("Visitors who see no AI (%)"), min_value=0, max_value=100 * MOST_HELD_OUT,
-        help_text=_("5 is usual. 0 ends it. Another share starts the measurement anew."),
+        help_text=_(
+            "5 is usual. They get every plugin's fallback; of their payments rules alone decide. 0 ends it, another "
+            "share starts the measurement anew."
+        ),
     )  # fmt: skip
 
 
