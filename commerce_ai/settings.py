@@ -270,9 +270,15 @@ LOGGING = {
             "style": "{",
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {"commerce_ai": {"level": env.str("LOG_LEVEL", default="INFO")}},
+    "loggers": {
+        "commerce_ai": {"level": env.str("LOG_LEVEL", default="INFO")},
+        "apprise": {"handlers": ["nowhere"], "propagate": False},  # may name an address; alerts keep why it failed
+    },
 }
 
 # --- console ----------------------------------------------------------------------------------------------

@@ -69,18 +69,14 @@ def _retention(shop: Shop) -> list[Cohort]:
     for month, later, people in rows:
         back[month][later] = people
     newest = max((_months(month) + later for month, found in back.items() for later in found), default=0)
-    cohorts = at_least_k([{"month": month, "people": found[0]} for month, found in back.items()], "people")
-    return [
-        Cohort(
-            each["month"],
-            each["people"],
-            tuple(
-                back[each["month"]].get(later, 0) / each["people"]
-                for later in range(1, newest - _months(each["month"]) + 1)
-            ),
-        )
-        for each in sorted(cohorts, key=lambda each: each["month"], reverse=True)
-    ]
+    counted: list[dict[str, Any]] = [{"month": month, "people": found[0]} for month, found in back.items()]
+    months = sorted((each["month"] for each in at_least_k(counted, "people")), reverse=True)
+    return [_cohort(month, back[month], newest) for month in months]
+
+
+def _cohort(month: date, back: dict[int, int], newest: int) -> Cohort:
+    later = range(1, newest - _months(month) + 1)
+    return Cohort(month, back[0], tuple(back.get(each, 0) / back[0] for each in later))
 
 
 def _months(day: date) -> int:

@@ -71,6 +71,7 @@ def cell(found: tuple[Any, Any, Any]) -> Any:
 def _note(request: HttpRequest, table: Any) -> None:
     said = say("Exported as CSV: %(asked)s") % {"asked": request.GET.urlencode() or say("all rows")}
     LogEntry.objects.create(
-        user_id=request.user.pk, content_type=ContentType.objects.get_for_model(table.model), action_flag=CHANGE,
-        object_id=None, object_repr=str(table.opts.verbose_name_plural)[:200], change_message=said[:2000],
+        user_id=int(request.user.pk or 0), content_type=ContentType.objects.get_for_model(table.model),
+        action_flag=CHANGE, object_id=None, object_repr=str(table.opts.verbose_name_plural)[:200],
+        change_message=said[:2000],
     )  # fmt: skip

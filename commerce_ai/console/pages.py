@@ -127,6 +127,7 @@ def visible(request: HttpRequest, plugin: Plugin) -> list[Page]:
 def _mounted(plugin: Plugin, which: Page) -> View:
     def mounted(request: Any, **kwargs: Any) -> HttpResponse:
         shop = shop_of(request)
+        request._plugin = plugin.slug
         if not may(request, which.permission):
             raise PermissionDenied
         if not registry.is_on(shop.pk, plugin.slug):

@@ -144,7 +144,7 @@ def tell(request: HttpRequest, rows: list[Any], verb: str, ways: Ways = OWN, add
         own = ways.approve
         outcome, batch = approve_together(rows, request.user, act=(lambda row: own(row, request.user)) if own else None)
     elif verb == "undo" and ways.undo:
-        outcome = decide([_Undone(row, ways.undo) for row in rows], verb, request.user)  # type: ignore[list-item]
+        outcome = decide([_Undone(row, ways.undo) for row in rows], verb, request.user)  # type: ignore[misc]
     else:
         outcome = decide(rows, verb, request.user)
     named = {each.pk: each for each in rows}

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
+from commerce_ai import registry
 from commerce_ai.shop.models import Shop, ShopMember
 
 SESSION_KEY = "shop"
@@ -60,16 +61,40 @@ def choose(request: HttpRequest, shop_id: int) -> Shop | None:
 def may(request: HttpRequest, permission: str) -> bool:
     """Whether the person has a page's permission in the chosen shop.
 
-    Empty: every member. A role (``"operator"``): that role or a higher one. A Django permission
+    Empty: every member. A role (``"operator"``): that role or a higher one; on a plugin's own pages its group makes an
+    operator of any member. A Django permission
     (``"fraud.view_case"``): what the role gives for its verb, or what the person was given by name.
     """
     scope = scope_of(request)
     if not permission:
         return scope.may("analyst")
     if permission in _RANK:
-        return scope.may(permission)
+        here = getattr(request, "_plugin", "")
+        return scope.may(permission) or (permission == "operator" and bool(here) and works_with(request, here))
     role = _OF_VERB.get(permission.rpartition(".")[2].partition("_")[0], "owner")
     return scope.may(role) or (scope.may("analyst") and request.user.has_perm(permission))
+
+
+def works_with(request: HttpRequest, plugin: str) -> bool:
+    """Whether the person, a member of the chosen shop, is in the plugin's group: an operator there, whatever else."""
+    if not scope_of(request).may("analyst") or plugin not in {each.slug for each in registry.plugins()}:
+        return False
+    if (groups := getattr(request, "_groups", None)) is None:
+        groups = request._groups = set(request.user.groups.values_list("name", flat=True))  # type: ignore[attr-defined]
+    return group_of(plugin) in groups
+
+
+def group_of(plugin: str) -> str:
+    """The name of the group of those who work with a plugin only. Each installed plugin has one."""
+    return f"plugin: {plugin}"
+
+
+def make_groups(**_said: Any) -> None:
+    """Receiver of post_migrate."""
+    from django.contrib.auth.models import Group
+
+    for plugin in registry.plugins():
+        Group.objects.get_or_create(name=group_of(plugin.slug))
 
 
 def _find(request: HttpRequest) -> Scope:

@@ -20,7 +20,7 @@ from unfold.views import ChangeList
 from commerce_ai.console import csv_export, masking
 from commerce_ai.console.masking import MASK
 from commerce_ai.console.paging import BoundedPaginator
-from commerce_ai.console.scope import scope_of, shop_of
+from commerce_ai.console.scope import scope_of, shop_of, works_with
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.ingest.files.tables import tables
 from commerce_ai.shop.models import Shop
@@ -82,13 +82,18 @@ class Scoped:
         return scope_of(request).may(self.viewer) and self._is_of(request, obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.writer is not None and scope_of(request).may(self.writer) and self._is_of(request, obj)
+        return self._may(request, self.writer) and self._is_of(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.writer is not None and scope_of(request).may(self.writer) and self._is_of(request, obj)
+        return self._may(request, self.writer) and self._is_of(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.remover is not None and scope_of(request).may(self.remover) and self._is_of(request, obj)
+        return self._may(request, self.remover) and self._is_of(request, obj)
+
+    def _may(self, request: HttpRequest, role: str | None) -> bool:
+        """In a plugin's own tables its group makes an operator of any member of the shop."""
+        theirs = role == "operator" and works_with(request, self.model._meta.app_label)
+        return role is not None and (theirs or scope_of(request).may(role))
 
     def _is_of(self, request: HttpRequest, obj: Any) -> bool:
         """Whether a row (or an inline's parent, which may still be unsaved) belongs to the chosen shop."""

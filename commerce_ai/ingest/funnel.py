@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -59,12 +60,14 @@ def stale(shop: Shop) -> list[date]:
     """
     names = [name for each in EVENTS.values() for name in each]
     with connection.cursor() as cursor:
-        asked = {"shop": shop.pk, "names": names, "most": DAYS_AT_ONCE, "minutes": SETTLED_MINUTES, "days": LATE.days}
+        asked: dict[str, Any] = {
+            "shop": shop.pk, "names": names, "most": DAYS_AT_ONCE, "minutes": SETTLED_MINUTES, "days": LATE.days,
+        }  # fmt: skip
         cursor.execute(_STALE, asked)
         return [day for (day,) in cursor.fetchall()]
 
 
-def _asked(shop: Shop, day: date) -> dict[str, object]:
+def _asked(shop: Shop, day: date) -> dict[str, Any]:
     steps = [(name, place) for place, step in enumerate(STEPS, 1) for name in EVENTS[step]]
     return {
         "shop": shop.pk, "tz": shop.timezone, "day": day, "late": LATE, "seed": metrics.visitor_seed(),

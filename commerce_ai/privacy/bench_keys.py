@@ -63,7 +63,7 @@ _MIXES = {
 MODES = ("on", "off", "bare")
 ORDERINGS = tuple(itertools.permutations(MODES))
 _PARTS = ("web", "Postgres", "projection", "Postgres while projecting")
-# Name of a cost → the parts it sums, and what it is over.
+# Name of a cost → how many of the parts, from the first, it sums, and what it is over.
 _COSTS = {
     "whole path": (4, "off"), "web and Postgres": (2, "off"), "web alone": (1, "off"),
     "web alone over bare": (1, "bare"), "web and Postgres over bare": (2, "bare"),
@@ -95,9 +95,9 @@ def _compare(bench: Bench, mix: str) -> None:
         whole = statistics.median(sum(parts) for parts in spent[name])
         figures = {"events/s": statistics.median(rates[name]), **medians, "whole path µs/event": whole}
         bench.row(f"{mix}, {name}, median", figures)
-    for cost, (parts, over) in _COSTS.items():
+    for cost, (first, over) in _COSTS.items():
         pairs = zip(spent["on"], spent[over], strict=True)
-        _say_cost(bench, f"{mix}, cost: {cost}", [sum(on[:parts]) / sum(than[:parts]) - 1 for on, than in pairs])
+        _say_cost(bench, f"{mix}, cost: {cost}", [sum(on[:first]) / sum(than[:first]) - 1 for on, than in pairs])
     walls = [off / on - 1 for on, off in zip(rates["on"], rates["off"], strict=True)]
     _say_cost(bench, f"{mix}, cost: wall time", walls)
 

@@ -119,8 +119,8 @@ NOT_PERSONAL: Mapping[str, Mapping[str, str]] = {
         "learning.RunPoint": "name",
         "learning.RunLog": "level text",
         "learning.Version": (
-            "slot learner params recipe exclusive_key reason metrics baseline verdict explanation manifest publish_error"
-            " load_error"
+            "slot learner params recipe exclusive_key reason metrics baseline verdict explanation manifest"
+            " publish_error load_error"
         ),
         "learning.ArtifactFile": "path sha256",
         "learning.ArtifactChunk": "data",

@@ -189,7 +189,7 @@ def _simulated(name: str, row: Any, price: Decimal, version: Any, rules: Rules, 
     return Simulated(
         name, **shown,
         elasticity=elasticity_of(response.elasticity, response.lower, response.upper),
-        **figures_of(asdict(effect), currency),
+        **figures_of(asdict(effect), currency),  # type: ignore[arg-type]
         prior_price=money_text(prior, currency) if prior is not None else None,
         reasons=_why(version.scorer, place, response, price, situation, rules),
     )  # fmt: skip

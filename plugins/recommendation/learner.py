@@ -122,8 +122,8 @@ class CandidatesLearner(Learner):
         if rows["customer_id"].n_unique() < 2 or rows["product_id"].n_unique() < 2:
             there = rows["customer_id"].n_unique(), rows["product_id"].n_unique()
             words = say("%(customers)d customers and %(products)d products")
-            counted = (words % {"customers": each[0], "products": each[1]} for each in ((2, 2), there))
-            raise short_of(*counted, say("Give more rows."))
+            needed, found = (words % {"customers": each[0], "products": each[1]} for each in ((2, 2), there))
+            raise short_of(needed, found, say("Give more rows."))
         report(stage="fitting", progress=0.0)
         fitted = self._fit(features.number(rows, params.kind_weights), params, report)
         return replace(fitted, arrays={**fitted.arrays, **external_ids(fitted.arrays, frames.get("customers"))})

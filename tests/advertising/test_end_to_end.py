@@ -104,6 +104,7 @@ def test_from_a_campaign_with_a_control_group_to_a_hashed_audience(
     )  # fmt: skip
     uplift, value = train(shop, "advertising.uplift"), train(shop, "advertising.value")
     assert uplift.metrics["qini_auc"] > max(0, uplift.baseline["qini_auc_response"])
+    assert uplift.explanation["twin"]["metric"] == "qini_auc" and uplift.explanation["curves"]
     assert value.metrics["rmse_orders"] < value.baseline["rmse_orders"]
     assert UpliftScore.objects.of(shop).count() == 2 * (CUSTOMERS - 1)
     assert CustomerScore.objects.of(shop).count() == CUSTOMERS - 1

@@ -125,7 +125,10 @@ def test_shipping_makes_the_arm_the_plugins_setting(owner, shop):
     refresher.poll()
     assert registry.settings_for(shop.pk, PLUGIN).source == "auto"
     log = LogEntry.objects.order_by("pk").values_list("content_type__model", "change_message")
-    assert list(log) == [("experiment", "Shipped the arm A."), ("experiment", "Took the shipping back.")]
+    assert list(log) == [
+        ("experiment", "Shipped the arm A."), ("pluginstate", "Home page: Shipped the arm A."),
+        ("experiment", "Took the shipping back."), ("pluginstate", "Home page: Took the shipping back."),
+    ]  # fmt: skip
 
 
 def test_arms_of_a_wrong_size_block_verdict_and_shipping(owner, shop):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
+from commerce_ai import registry
 from commerce_ai.console.scope import may, scope_of
 from commerce_ai.shop.models import Product, ShopMember
-from tests.factories import OrderFactory, ProductFactory, ShopFactory, ShopMemberFactory
+from tests.factories import CampaignFactory, OrderFactory, ProductFactory, ShopFactory, ShopMemberFactory
 
 
 @pytest.fixture
@@ -146,3 +148,21 @@ def test_a_superuser_without_any_shop_opens_the_first(sign_in):
     sent = {"name": "First", "slug": "first", "currency": "EUR", "timezone": "Europe/Berlin", "country": "DE"}
     assert someone.post(reverse("admin:shop_shop_add"), sent).status_code == 302
     assert chosen(someone).slug == "first"
+
+
+@pytest.mark.django_db
+def test_a_plugins_group_makes_a_member_its_operator_and_nobody_elses(shop, sign_in):
+    for slug in ("fraud", "sentiment"):
+        registry.switch(shop, slug, True)
+    analyst = sign_in("analyst")
+    board, other = ("/console/fraud/board/", "/console/sentiment/board/")
+    retrain = {"action": "retrain"}
+    assert analyst.get(board).status_code == 200 and analyst.post(board, retrain).status_code == 403
+    analyst.user.groups.add(Group.objects.get(name="plugin: fraud"))
+    assert analyst.post(board, retrain).status_code == 302
+    assert analyst.post(other, retrain).status_code == 403, "the group is of one plugin"
+    campaign = CampaignFactory(shop=shop)
+    assert analyst.post(reverse("admin:shop_campaign_change", args=[campaign.pk]), {}).status_code == 403
+    stranger = sign_in("analyst", member=False)
+    stranger.user.groups.add(Group.objects.get(name="plugin: fraud"))
+    assert stranger.get(board).status_code == 403, "a group opens no shop"

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.test import Client
+from django.urls import reverse
 
 from commerce_ai.decisions.models import Decision
 from commerce_ai.learning import leases
@@ -33,6 +34,12 @@ def test_from_payments_to_a_verdict_that_is_learned_from(shop: Shop, call: Any, 
     assert ended.state == Run.State.SUCCEEDED, ended.reason
     version = Version.objects.of(shop).get(slot="fraud.score", state=Version.State.LIVE)
     assert version.metrics["average_precision"] > version.baseline["average_precision"]
+
+    # The version's page says what it goes by, and what a few readable rules would give up.
+    twin = version.explanation["twin"]
+    assert twin["metric"] == "average_precision" and twin["twin_metric"] <= twin["scorer_metric"] + 0.05
+    shown = person("analyst").get(reverse("admin:learning_version_change", args=[version.pk])).content.decode()
+    assert "Its readable twin" in shown and version.explanation["curves"][0]["name"] in shown
 
     # An honest payment passes; a burst on one device does not.
     honest = call("POST", "score", body("honest", "35.00", customer_id="c1", device_id="d1000"))
