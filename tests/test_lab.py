@@ -134,7 +134,7 @@ def test_an_artifact_is_replaced_and_foreign_folders_are_not(data, tmp_path):
         (b"customer_id,product_id,timestamp\n1,2,tomorrow\n", "column 'timestamp', row 1: 'tomorrow'"),
         (b"customer_id,product_id,timestamp\n1,\xff,2024-01-01\n", "row 1: byte 0xff is not UTF-8"),
         (b"customer_id,product_id\n1,2\n", "'timestamp' or 'position' is needed"),
-        (b"customer_id,product_id,timestamp\n1,2,2024-01-01\n", "leave no"),
+        (b"customer_id,product_id,timestamp\n1,2,2024-01-01\n", "1 interaction for each of train, validation and test"),
         (b"customer_id,product_id,timestamp,kind\n1,2,2024-01-01,look\n", "none of view, wishlist, cart, purchase"),
         (b"PAR1 and then nothing", "not a whole Parquet file"),
     ],
