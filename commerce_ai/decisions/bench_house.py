@@ -25,7 +25,7 @@ class Figures(msgspec.Struct):
     """One line that a measuring process prints."""
 
     name: str
-    figures: dict[str, float]
+    figures: dict[str, bool | float]
     seconds: float | None = None
 
 
