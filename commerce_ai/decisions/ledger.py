@@ -99,6 +99,12 @@ def _is_free(file: int) -> bool:
 
 
 def _lines(data: bytes) -> Iterator[Line]:
+    """What is a line. A power cut may leave blocks of nothing in between: they must not hide what else stands there."""
     for line in data.split(b"\n")[:-1]:
-        said, shop_id, plugin, decision_id = line.decode().split(" ")
-        yield Line(said, int(shop_id), plugin, UUID(decision_id))
+        try:
+            said, shop_id, plugin, decision_id = line.decode().split(" ")
+            read = Line(said, int(shop_id), plugin, UUID(decision_id))
+        except ValueError:
+            continue
+        if said in (LOST, LATE, KEPT):
+            yield read

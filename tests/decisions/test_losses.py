@@ -139,3 +139,13 @@ def test_a_disk_that_takes_nothing_raises_nothing(shop: Shop, monkeypatch: Any) 
         patch.setattr(Writer, "write", full)
         lose(shop)
     assert losses.losses(shop.pk) == {}
+
+
+def test_a_line_that_is_none_keeps_no_other_from_being_counted(shop: Shop) -> None:
+    """As a power cut leaves it: blocks of nothing in the middle of a file."""
+    lose(shop)
+    losses._writer().close()
+    (path,) = losses.folder().iterdir()
+    said = path.read_bytes()
+    path.write_bytes(said + b"\0" * 80 + b"\n- 1 fraud\n- x fraud y\n\xff \xff \xff \xff\n" + said)
+    assert losses.losses(shop.pk) == {PLUGIN: 1}
