@@ -117,15 +117,18 @@ def save_rules(shop: Shop, rules: Rules) -> bool:
 
 
 def _read(given: Mapping[str, Any]) -> Rules:
-    rules = Rules()
-    for field in dataclasses.fields(Rules):
-        if field.name in given:
-            value = given[field.name]
-            change: dict[str, Any] = {field.name: tuple(value) if isinstance(value, list) else value}
-            try:
-                rules = dataclasses.replace(rules, **change)
-            except (BadRule, TypeError):
-                continue
+    known = [field.name for field in dataclasses.fields(Rules) if field.name in given]
+    said = {name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in known}
+    try:
+        return Rules(**said)  # together: a name may have moved from one list to another
+    except (BadRule, TypeError):
+        rules = Rules()
+    for name, value in said.items():
+        change: dict[str, Any] = {name: value}
+        try:
+            rules = dataclasses.replace(rules, **change)
+        except (BadRule, TypeError):
+            continue
     return rules
 
 

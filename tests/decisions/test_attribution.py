@@ -203,3 +203,10 @@ def test_rules_are_checked_and_survive_their_setting(facts: Facts) -> None:
     assert rules_of(facts.shop) == rules
     facts.shop.settings["attribution"] |= {"click_days": "many", "unknown": 1}
     assert rules_of(facts.shop) == Rules(staff_domains=("shop.example",))
+
+
+def test_names_that_moved_from_one_list_to_another_are_read_as_they_were_saved(facts: Facts) -> None:
+    rules = Rules(impressions=("Product Viewed",), clicks=("Product Added",), carts=("Cart Viewed",))
+    assert save_rules(facts.shop, rules)
+    facts.shop.refresh_from_db()
+    assert rules_of(facts.shop) == rules and not save_rules(facts.shop, rules)
