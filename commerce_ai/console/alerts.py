@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from commerce_ai.alerts import inbox
 from commerce_ai.alerts.models import Alert, Channel, Severity
+from commerce_ai.console import audit
 from commerce_ai.console.pages import page
 from commerce_ai.console.scope import may
 from commerce_ai.shop.models import Shop
@@ -80,8 +81,7 @@ def overview(request: Any) -> dict[str, Any] | HttpResponse:
 
 
 def log(request: Any, rows: Any, flag: int, message: str) -> None:
-    """Into Django's log, where the audit trail of the shop is."""
-    LogEntry.objects.log_actions(request.user.pk, rows, flag, message)
+    audit.write(request, rows, message, flag)
 
 
 def _act(request: Any) -> HttpResponse:

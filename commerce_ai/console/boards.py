@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.models import ADDITION
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as say
 
+from commerce_ai.console import audit
 from commerce_ai.console.pages import url_of
 from commerce_ai.console.scope import shop_of
 from commerce_ai.learning import runs
@@ -36,7 +38,8 @@ def running(shop: Shop, plugin: str) -> QuerySet[Run]:
 
 def retrain(request: HttpRequest, plugin: str) -> None:
     """Queue a training of each of the plugin's learners, and say so. Whoever calls has looked whether they may."""
-    if queued := runs.retrain_plugin(shop_of(request).pk, plugin):
+    if queued := runs.retrain_plugin(shop_of(request).pk, plugin, by=request.user):
+        audit.write(request, Run.objects.of(shop_of(request)).filter(pk__in=queued), say("Asked for."), ADDITION)
         messages.success(request, say("%(count)d trainings are queued.") % {"count": len(queued)})
     else:
         messages.info(request, say("Trainings are under way already."))

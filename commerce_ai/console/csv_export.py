@@ -10,14 +10,14 @@ import csv
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import label_for_field, lookup_field
-from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.html import strip_tags
 from django.utils.translation import gettext as say
+
+from commerce_ai.console import audit
 
 MOST_ROWS = 100_000
 AT_ONCE = 2000
@@ -39,7 +39,8 @@ def export(request: HttpRequest, table: Any) -> StreamingHttpResponse:
     columns = [each for each in shown.list_display if each != "action_checkbox"]
     heads = [str(label_for_field(each, table.model, table)) for each in columns]
     rows = shown.get_queryset(request)
-    _note(request, table)
+    said = say("Exported as CSV: %(asked)s") % {"asked": request.GET.urlencode() or say("all rows")}
+    audit.write_of_table(request, table.model, said)
     name = f"{table.opts.model_name}-{timezone.localdate():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
         _lines(heads, columns, rows, table),
@@ -66,12 +67,3 @@ def cell(found: tuple[Any, Any, Any]) -> Any:
         return value.isoformat()
     text = strip_tags(str(value))
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _note(request: HttpRequest, table: Any) -> None:
-    said = say("Exported as CSV: %(asked)s") % {"asked": request.GET.urlencode() or say("all rows")}
-    LogEntry.objects.create(
-        user_id=int(request.user.pk or 0), content_type=ContentType.objects.get_for_model(table.model),
-        action_flag=CHANGE, object_id=None, object_repr=str(table.opts.verbose_name_plural)[:200],
-        change_message=said[:2000],
-    )  # fmt: skip

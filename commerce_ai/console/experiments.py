@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -17,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from commerce_ai import registry
+from commerce_ai.console import audit
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
 from commerce_ai.console.experiments_form import ExperimentForm, HoldoutForm, settings_of
@@ -307,17 +307,13 @@ def _settings(experiment: Experiment, arm: Arm) -> str:
 
 
 def _write_down(request: Any, experiment: Experiment, message: str) -> None:
-    """Into Django's log, where the audit trail of the shop is."""
-    rows = Experiment.objects.of(request.shop).filter(pk=experiment.pk)
-    LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message, single_object=True)
+    audit.write(request, Experiment.objects.of(request.shop).filter(pk=experiment.pk), message)
 
 
 def _write_down_settings(request: Any, experiment: Experiment, message: str) -> None:
     """The same at the plugin whose settings it was."""
     rows = PluginState.objects.filter(shop=request.shop, plugin=experiment.plugin)
-    said = f"{experiment.name}: {message}"
-    if rows.exists():
-        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, said, single_object=True)
+    audit.write(request, rows, f"{experiment.name}: {message}")
 
 
 def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ INTAKE = (
 LEARNING = (
     ("learning.run", "play_circle"), ("learning.version", "deployed_code"), ("decisions.decision", "fork_right"),
 )  # fmt: skip
+TRAIL = (("console.auditentry", "history"),)
 PRIVACY = (("privacy.privacyrequest", "contract_delete"), ("privacy.erasurelog", "person_off"))
 ACCESS = (
     ("api.apikey", "key"), ("api.signingsecret", "signature"), ("ingest.webhooksource", "webhook"),
@@ -82,7 +83,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     plugins = _item(_("Plugins"), "extension", there, active=request.path == there)
     there = reverse("console:attribution")
     own = [plugins, _item(_("Attribution"), "conversion_path", there, active=request.path == there), *_privacy(request)]
-    groups.append(_group(_("Settings"), [*own, *_tables(request, ACCESS)], closed=False))
+    groups.append(_group(_("Settings"), [*own, *_tables(request, (*ACCESS, *TRAIL))], closed=False))
     return [group for group in groups if group["items"]]
 
 

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -30,6 +29,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from commerce_ai.console import audit
 from commerce_ai.console.money import money, money_column
 from commerce_ai.console.scope import may, scope_of, shop_of
 from commerce_ai.console.shop_admin import ShownAdmin
@@ -38,6 +38,7 @@ from commerce_ai.plugin import Approval
 from commerce_ai.shop.models import Shop
 
 VERBS = ("approve", "reject", "undo")
+DONE = {"approve": _("Approved."), "reject": _("Rejected."), "undo": _("Undone.")}  # in the audit trail
 APPROVE_ALL, UNDO_BATCH = "approve-all", "undo-batch"
 MOST_AT_ONCE = 200  # approvals of one POST: each is a transaction of its own
 LATELY = timedelta(days=7)
@@ -150,7 +151,7 @@ def tell(request: HttpRequest, rows: list[Any], verb: str, ways: Ways = OWN, add
     named = {each.pk: each for each in rows}
     done = [named[pk] for pk in outcome.done]
     if done:
-        LogEntry.objects.log_actions(request.user.pk, done, CHANGE, verb)  # type: ignore[arg-type]
+        audit.write(request, done, DONE[verb])
         messages.success(request, _told(request, verb, len(done), batch, address))
     if ways.done:
         ways.done(request, verb, outcome)

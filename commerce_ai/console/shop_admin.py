@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from commerce_ai.console import csv_export, masking
+from commerce_ai.console.audit import Audited
 from commerce_ai.console.masking import MASK
 from commerce_ai.console.paging import BoundedPaginator
 from commerce_ai.console.scope import scope_of, shop_of, works_with
@@ -110,7 +111,7 @@ class ShopChangeList(ChangeList):
             self.full_result_count = self.result_count
 
 
-class ShopAdmin(Scoped, ModelAdmin):
+class ShopAdmin(Scoped, Audited, ModelAdmin):
     """Inherit for a table of the shop. Roles: analysts see, operators write, owners do all.
 
     `next_step` says what to do while the table is empty (its first sentence is the heading), `bumps` which topics of

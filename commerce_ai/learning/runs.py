@@ -80,8 +80,11 @@ def cancel(run: Run) -> Run:
     return run
 
 
-def retrain_plugin(shop_id: int, plugin: str) -> list[int]:
-    """Queue a run for every learner of the plugin's slots, and return their ids; one that is open is not doubled."""
+def retrain_plugin(shop_id: int, plugin: str, by: Any = None) -> list[int]:
+    """Queue a run for every learner of the plugin's slots, and return their ids; one that is open is not doubled.
+
+    `by` is the user who asked; None: the schedule did.
+    """
     shop = Shop.objects.get(pk=shop_id)
     slots = {slot.name for slot in registry.plugin(plugin).slots}
     queued = []
@@ -92,7 +95,7 @@ def retrain_plugin(shop_id: int, plugin: str) -> list[int]:
             logger.exception("learner %s can't be imported; it is left out", name)
             continue
         if slot in slots and not Run.objects.of(shop).filter(learner=name, state__in=Run.OPEN).exists():
-            queued.append(request_run(shop, name, reason=_("schedule")).pk)
+            queued.append(request_run(shop, name, by=by, reason=_("console") if by else _("schedule")).pk)
     return queued
 
 

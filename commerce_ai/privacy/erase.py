@@ -170,6 +170,9 @@ def _forget(shop: Shop, person: Person, held: dict[Model, set[Any]], batches: li
             counts[row._meta.db_table] += 1
     counts["shop_event"] += _forget_events(person, held.pop(Event, set()))
     for model, keys in held.items():
+        # What a row is called in the log may be words of the person's; that somebody changed it stays.
+        named = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(model))
+        counts["django_admin_log"] += named.filter(object_id__in=[str(key) for key in keys]).update(object_repr="")
         if model is Consent:
             counts["shop_consent"] += _keep_proof(person, keys)
         elif _goes_with_customer(model):

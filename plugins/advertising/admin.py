@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Q
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
-from commerce_ai.console import boards
+from commerce_ai.console import audit, boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
 from commerce_ai.console.filters import during
@@ -204,7 +205,9 @@ def _act(request: HttpRequest, form: AudienceForm) -> HttpResponse | None:
         platform = request.POST.get("platform", "")
         if audience is not None and platform in AudienceExport.Platform.values:
             try:
-                return as_file(audience, platform, audiences.export(audience, platform, by=request.user))
+                made = audiences.export(audience, platform, by=request.user)
+                audit.write(request, [audience], say("Exported for %(platform)s.") % {"platform": platform})
+                return as_file(audience, platform, made)
             except audiences.TooSmall:
                 least = {"least": audiences.LEAST}
                 messages.error(
@@ -229,6 +232,7 @@ def _build(request: HttpRequest, shop: Shop, asked: dict[str, Any]) -> None:
         words = say("No version has scored the customers yet: train advertising.%(learner)s first.")
         messages.error(request, words % {"learner": error.what})
         return
+    audit.write(request, [audience], say("Built."), ADDITION)
     size = audiences.shown_size(audience.size)
     counted = say("fewer than %(least)d") % {"least": audiences.LEAST} if size is None else f"{size:,}"
     messages.success(request, say("The audience was built: %(size)s customers.") % {"size": counted})

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from commerce_ai import registry
-from commerce_ai.console import boards
+from commerce_ai.console import audit, boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during
 from commerce_ai.console.money import money
@@ -171,15 +171,15 @@ class Line:
     url: str
 
 
-def decide(cases: list[Any], fraud: bool, by: Any) -> tuple[int, int]:
+def decide(request: HttpRequest, cases: list[Any], fraud: bool) -> tuple[int, int]:
     """A person's verdict on each case: label, step and a durable decision. How many were decided, and had been."""
-    done = 0
+    done = []
     for case in cases:
         try:
-            case.decide(fraud, by)
+            case.decide(fraud, request.user)
         except AlreadyDecided:
             continue
-        done += 1
+        done.append(case)
         value = {"verdict": case.state, "case": case.pk, "human_requested": case.human_requested}
         record(
             NewDecision(
@@ -192,7 +192,8 @@ def decide(cases: list[Any], fraud: bool, by: Any) -> tuple[int, int]:
             ),
             durable=True,
         )
-    return done, len(cases) - done
+    audit.write(request, done, say("It was fraud") if fraud else say("It was not fraud"))
+    return len(done), len(cases) - len(done)
 
 
 class StepInline(ShopInline):
@@ -222,11 +223,11 @@ class CaseAdmin(ShownAdmin):
 
     @admin.action(description=_("It was fraud"), permissions=["decide"])
     def confirm(self, request: HttpRequest, queryset: Any) -> None:
-        _say(request, *decide(list(queryset), True, request.user))
+        _say(request, *decide(request, list(queryset), True))
 
     @admin.action(description=_("It was not fraud"), permissions=["decide"])
     def clear(self, request: HttpRequest, queryset: Any) -> None:
-        _say(request, *decide(list(queryset), False, request.user))
+        _say(request, *decide(request, list(queryset), False))
 
 
 _ASKED = Q(human_requested=True)
@@ -244,7 +245,7 @@ def _act(request: HttpRequest) -> HttpResponse:
         chosen = [int(each) for each in request.POST.getlist("case") if each.isdecimal() and len(each) < 19]
         cases = list(Case.objects.of(shop).filter(pk__in=chosen).order_by("pk"))
         if cases:
-            _say(request, *decide(cases, action == "confirm", request.user))
+            _say(request, *decide(request, cases, action == "confirm"))
         else:
             messages.warning(request, say("Choose at least one case."))
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))

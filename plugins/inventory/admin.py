@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from commerce_ai import registry
-from commerce_ai.console import boards
+from commerce_ai.console import audit, boards
 from commerce_ai.console import proposals as deciding
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
@@ -229,6 +229,7 @@ def _act(request: HttpRequest) -> HttpResponse:
     rows = [row for row in found if isinstance(row, ReorderProposal)]
     by = request.user
     if action.startswith("export"):
+        audit.write_of_table(request, ReorderProposal, say("Exported as CSV: %(asked)s") % {"asked": action})
         return _export(shop, action.removeprefix("export-"))
     if action == "retrain":
         boards.retrain(request, PLUGIN)
@@ -236,17 +237,18 @@ def _act(request: HttpRequest) -> HttpResponse:
         wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
         ready = [row for row in rows if row.pk in wanted]
         outcome, _batch = approve_together(ready, by, act=lambda row: service.approve(row, by, wanted[row.pk]))
-        _tell(request, rows, outcome)
+        _tell(request, rows, outcome, deciding.DONE[action])
     elif action == "reject":
-        _tell(request, rows, service.each(rows, lambda row: service.reject(row, by)))
+        _tell(request, rows, service.each(rows, lambda row: service.reject(row, by)), deciding.DONE[action])
     elif action == "undo":
-        _tell(request, rows, service.each(rows, lambda row: service.undo(row, by)))
+        _tell(request, rows, service.each(rows, lambda row: service.undo(row, by)), deciding.DONE[action])
     elif action == "edit":
         wanted = {row.pk: quantity for row in rows if (quantity := _quantity(request, row))}
         _tell(
             request,
             rows,
             service.each([row for row in rows if row.pk in wanted], lambda row: service.edit(row, wanted[row.pk])),
+            say("Changed the quantity."),
         )
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))
 
@@ -275,8 +277,9 @@ def _quantity(request: HttpRequest, row: ReorderProposal) -> Decimal | None:
     return None
 
 
-def _tell(request: HttpRequest, chosen_rows: list[ReorderProposal], outcome: Any) -> None:
+def _tell(request: HttpRequest, chosen_rows: list[ReorderProposal], outcome: Any, done: Any) -> None:
     if outcome.done:
+        audit.write(request, [row for row in chosen_rows if row.pk in outcome.done], done)
         messages.success(request, say("%(count)d proposals: done.") % {"count": len(outcome.done)})
     elif not chosen_rows:
         messages.info(request, say("Choose at least one proposal."))

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from commerce_ai import registry
-from commerce_ai.console import boards
+from commerce_ai.console import audit, boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during, one_of
 from commerce_ai.console.pages import page, url_of
@@ -25,6 +25,7 @@ from commerce_ai.learning.live import live
 from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Shop
 from plugins.sentiment import queries, service
+from plugins.sentiment.answers import Corrected
 from plugins.sentiment.forms import SLOT
 from plugins.sentiment.models import NEGATIVE, Feeling, Judgement, SentimentAlert
 
@@ -169,19 +170,26 @@ def _act(request: Any) -> HttpResponse:
         if alert is None:
             messages.error(request, say("There is no such alert."))
         else:
+            audit.write(request, [alert], say("Marked as seen."))
             messages.success(request, say("The alert about %(what)s was marked as seen.") % {"what": alert.about})
     elif sent.get("action") == "correct":
         try:
-            service.correct(
+            corrected = service.correct(
                 shop.pk, sent.get("kind", ""), sent.get("text", ""), sent.get("label", ""), by=request.user,
                 source="console",
             )  # fmt: skip
+            audit.write_of_table(request, Judgement, _in_words(corrected))
             messages.success(request, say("The label was corrected; the next training learns from it."))
         except (service.UnknownText, ValueError):
             messages.error(request, say("There is no such text or label."))
     elif sent.get("action") == "retrain":
         boards.retrain(request, PLUGIN)
     return HttpResponseRedirect(url_of(PLUGIN, "board/"))
+
+
+def _in_words(done: Corrected) -> str:
+    said = {"kind": done.kind, "id": done.id, "label": done.label, "was": done.was or "–"}
+    return say("%(kind)s %(id)s: %(label)s instead of %(was)s.") % said
 
 
 def _share(shop: Shop, start: date, end: date) -> tuple[int, float]:

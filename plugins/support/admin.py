@@ -18,7 +18,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from commerce_ai.console import boards
+from commerce_ai.console import audit, boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
@@ -191,6 +191,7 @@ def _act(request: HttpRequest) -> HttpResponse:
     elif sent.get("action") == "close":
         chosen.status, chosen.closed_at = Conversation.Status.CLOSED, timezone.now()
         chosen.save()
+        audit.write(request, [chosen], say("Closed."))
         messages.success(request, say("The conversation is closed."))
         return HttpResponseRedirect(url_of(PLUGIN, "board/"))
     return HttpResponseRedirect(f"{url_of(PLUGIN, 'board/')}?conversation={chosen.external_id}#conversation")
@@ -211,6 +212,7 @@ def _answer(request: HttpRequest, chosen: Conversation, text: str) -> None:
     )
     chosen.status, chosen.assignee = Conversation.Status.WAITING, request.user  # type: ignore[assignment]
     chosen.save()
+    audit.write(request, [chosen], say("Answered."))
     messages.success(request, say("The answer is sent; the conversation waits for the customer."))
 
 
@@ -230,4 +232,5 @@ def _label(request: HttpRequest, chosen: Conversation, sent: Any) -> None:
         by=cast(User, request.user),
         source="console",
     )
+    audit.write(request, [message], say("Noted the intent %(intent)s.") % {"intent": intent})
     messages.success(request, say("Noted. The next training learns from it."))

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Model
 
 from commerce_ai import registry
 from commerce_ai.api.keys import create_key, new_signing_secret
+from commerce_ai.console.models import AuditEntry
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ids import uuid7
 from commerce_ai.ingest.models import (
@@ -53,6 +55,8 @@ def fill(shop: Shop) -> None:
     ErasureLog.objects.create(shop=shop, person=b"x" * 32, done_at=NOW)
     new_signing_secret(shop)
     registry.switch(shop, "recommendation", on=True)
+    [entry] = LogEntry.objects.log_actions(factories.UserFactory().pk, [shop], CHANGE, "Looked after.")
+    AuditEntry.objects.create(shop=shop, entry=entry)
 
 
 def _factories(parent: Any) -> Iterator[Any]:

@@ -93,7 +93,7 @@ def test_all_of_a_row_are_approved_in_the_log_and_undone_again(sign_in, shop, go
     assert set(PriceProposal.objects.of(shop).values_list("product__category", "state")) == {
         ("Garden", "approved"), ("Kitchen", "proposed"),
     }  # fmt: skip
-    assert LogEntry.objects.filter(user=operator.user, change_message="approve").count() == 4
+    assert LogEntry.objects.filter(user=operator.user, change_message="Approved.").count() == 4
     assert set(Product.objects.of(shop).filter(category="Garden").values_list("price", flat=True)) == {Decimal("9.5")}
     (approval,) = page.context["approvals"]
     assert approval["row"].count == 4 and approval["row"].by == operator.user.username

@@ -2,6 +2,7 @@
 
 from commerce_ai.console.admin import (  # noqa: F401
     access,
+    audit,
     decisions,
     goods,
     happenings,

@@ -20,6 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from commerce_ai.console.audit import Audited
 from commerce_ai.console.pages import shown_once
 from commerce_ai.console.scope import choose, scope_of, shop_of
 from commerce_ai.console.shop_admin import ShopAdmin, ShopForm
@@ -33,7 +34,7 @@ PASSWORD_LENGTH = 16
 
 
 @admin.register(Shop)
-class ShopsAdmin(ModelAdmin):
+class ShopsAdmin(Audited, ModelAdmin):
     """The shops that a person belongs to. Superusers open new ones; owners keep name, currency and time zone."""
 
     list_display = ("name", "slug", "currency", "timezone", "country", "created_at")
@@ -169,13 +170,16 @@ for model in (User, Group):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):
     """Every account of the install: Django's own permissions apply, which only superusers have."""
 
     form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
     list_filter = ("is_staff", "is_superuser", "is_active")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # what the person did would go from the audit trail: make the account inactive instead
+
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(Audited, DjangoGroupAdmin, ModelAdmin):
     pass

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
 
+from commerce_ai.console import audit
 from commerce_ai.console.admin.learning import PageAdmin
 from commerce_ai.console.filters import during
 from commerce_ai.console.scope import scope_of
@@ -46,6 +47,7 @@ class IngestBatchAdmin(ShownAdmin):
         batches = list(queryset.filter(set_aside_at__isnull=False)[:MOST_AT_ONCE])
         for batch in batches:
             project.retry(batch)
+        audit.write(request, batches, _("Asked to be tried again."))
         count = len(batches)
         messages.success(request, ngettext("%d batch waits again.", "%d batches wait again.", count) % count)
 
@@ -127,6 +129,7 @@ class QuarantineRowAdmin(PageAdmin):
     @admin.action(description=_("Discard"), permissions=["try"])
     def discard(self, request: HttpRequest, queryset: Any) -> None:
         rows = queryset.filter(state=QuarantineRow.State.OPEN)
+        audit.write(request, rows, _("Discarded."))
         count = rows.update(state=QuarantineRow.State.DISCARDED, solved_at=timezone.now(), solved_by=request.user)
         said = ngettext("%d row was discarded.", "%d rows were discarded.", count) % count
         messages.success(request, said)

@@ -4,12 +4,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.console import audit
 from commerce_ai.console.filters import during
 from commerce_ai.console.pages import render
 from commerce_ai.console.scope import may, scope_of, shop_of
@@ -84,7 +86,8 @@ class CustomerAdmin(ShopAdmin):
         if request.method == "POST":
             action = request.POST.get("action")
             if action == "export" or (action == "erasure" and request.POST.get("confirm") == customer.external_id):
-                requests.ask(shop_of(request), action, customer.external_id, by=request.user, reason="console")
+                asked = requests.ask(shop_of(request), action, customer.external_id, by=request.user, reason="console")
+                audit.write(request, [asked], _("Asked for."), ADDITION)
                 messages.success(request, _("It is queued, and done within the hour; this list says how far it is."))
                 return HttpResponseRedirect(reverse("admin:privacy_privacyrequest_changelist"))
             error = str(_("That is not the customer's id. Nothing was erased."))

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
+from commerce_ai.console import audit
 from commerce_ai.console.dress import dress
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page
@@ -118,6 +119,7 @@ def attribution(request: Any) -> dict[str, Any] | HttpResponse:
         form = RulesForm(request.POST)
         if form.is_valid():
             if save_rules(request.shop, form.rules):
+                audit.write(request, [request.shop], say("Changed what counts as come of a decision."))
                 messages.success(request, say("Saved. Everything is being counted anew by these rules."))
             return HttpResponseRedirect(request.path)
     else:

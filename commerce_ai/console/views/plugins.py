@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 from django.conf import settings as django_settings
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -17,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from commerce_ai import registry
+from commerce_ai.console import audit
 from commerce_ai.console.admin.schedules import next_due, title_of
 from commerce_ai.console.dress import dress
 from commerce_ai.console.health import findings, survey
@@ -152,6 +152,4 @@ def _moved(form: forms.Form, kept: dict[str, Any]) -> list[str]:
 
 
 def _write_down(request: Any, slug: str, message: str) -> None:
-    """Into Django's log, where the audit trail of the shop is."""
-    state = PluginState.objects.filter(shop=request.shop, plugin=slug)
-    LogEntry.objects.log_actions(request.user.pk, state, CHANGE, message, single_object=True)
+    audit.write(request, PluginState.objects.filter(shop=request.shop, plugin=slug), message)
