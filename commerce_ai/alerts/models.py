@@ -35,7 +35,6 @@ class Incident(ShopModel):
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     told_at = models.DateTimeField(_("told at"), null=True, blank=True)
     told_severity = models.PositiveSmallIntegerField(_("severity when told"), null=True, blank=True)
-    told_at_once = models.BooleanField(_("told at once"), default=False)
 
     not_personal = {"group": _CODE, "source": _CODE, "title": _WORDS}
 
@@ -43,7 +42,6 @@ class Incident(ShopModel):
         verbose_name, verbose_name_plural = _("incident"), _("incidents")
         indexes = [
             models.Index(fields=["shop", "group", "opened_at"], name="alerts_incident_group"),
-            models.Index(fields=["shop", "told_at"], name="alerts_incident_told"),
             models.Index(fields=["shop"], condition=Q(closed_at__isnull=True), name="alerts_incident_open"),
         ]
 

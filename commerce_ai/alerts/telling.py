@@ -11,15 +11,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
-from commerce_ai.alerts import incidents, words
+from commerce_ai.alerts import incidents, raising, words
 from commerce_ai.alerts.budget import budget_of
 from commerce_ai.alerts.models import Alert, Channel, Delivery, Incident, Severity
 from commerce_ai.shop.models import Shop
 
 GATHERS = timedelta(minutes=1)
 MOST_IN_DIGEST = 50
+RAISED, DIGEST = "alert.raised", "alert.digest"  # types of messages
 
 
 def tell(shop: Shop, now: datetime | None = None) -> int:
@@ -43,6 +45,7 @@ def wake_snoozed(now: datetime | None = None) -> int:
     woken = 0
     for alert in due[:500]:
         with transaction.atomic():
+            raising.one_at_a_time(alert.shop_id)
             still = Alert.objects.of(alert.shop_id).filter(pk=alert.pk, state=Alert.State.SNOOZED)
             if still.update(state=Alert.State.OPEN, snoozed_until=None):
                 # What one was asked to remind of is told again.
@@ -56,35 +59,38 @@ def wake_snoozed(now: datetime | None = None) -> int:
 def _at_once(shop: Shop, channels: Sequence[Channel], now: datetime) -> int:
     budget, least = budget_of(shop), max(Severity.WARNING, min(each.min_severity for each in channels))
     day = now.astimezone(shop.tz).replace(hour=0, minute=0, second=0, microsecond=0)
-    spent = Incident.objects.of(shop).filter(told_at__gte=day, told_at_once=True).count()
+    spent = _told_since(day, shop, channels)
     ready = incidents.waiting(shop.pk).filter(severity__gte=least, opened_at__lte=now - GATHERS)
     made = 0
     for incident in incidents.ranked(ready):
         most = budget.most_a_day if incident.severity == Severity.CRITICAL else budget.for_warnings
         if spent >= most or not (hear := [each for each in channels if each.min_severity <= incident.severity]):
             continue
-        # An incident that is told again, now that it is worse, was counted already if that was today.
-        spent += not (incident.told_at_once and incident.told_at and incident.told_at >= day)
-        made += _write(shop, hear, "alert.raised", words.incident(shop, incident), now)
-        _told([incident], now, at_once=True)
+        spent += 1
+        made += _write(shop, hear, RAISED, words.incident(shop, incident), now)
+        _told([incident], now)
     return made
+
+
+def _told_since(day: datetime, shop: Shop, channels: Sequence[Channel]) -> int:
+    """How many messages of this day the channel got that got the most: what is told again counts again."""
+    rows = Delivery.objects.of(shop).filter(type=RAISED, made_at__gte=day, channel__in=channels)
+    return max(rows.values_list("channel").annotate(n=Count("pk")).values_list("n", flat=True), default=0)
 
 
 def _digest(shop: Shop, channels: Sequence[Channel], now: datetime) -> int:
     """Once a day, from the shop's hour on, what was not told at once. Nothing is sent where nothing waits."""
     hour = now.astimezone(shop.tz).replace(hour=budget_of(shop).digest_hour, minute=0, second=0, microsecond=0)
-    if now < hour or Delivery.objects.of(shop).filter(type="alert.digest", made_at__gte=hour).exists():
+    if now < hour or Delivery.objects.of(shop).filter(type=DIGEST, made_at__gte=hour).exists():
         return 0
-    left = incidents.ranked(incidents.waiting(shop.pk).filter(opened_at__lt=hour))
+    left = incidents.ranked(incidents.waiting(shop.pk).filter(opened_at__lt=hour, opened_at__lte=now - GATHERS))
     made = 0
     for channel in channels:
         theirs = [each for each in left if each.severity >= channel.min_severity]
         if theirs:
-            made += _write(
-                shop, [channel], "alert.digest", words.digest(shop, theirs[:MOST_IN_DIGEST], len(theirs)), now
-            )
+            made += _write(shop, [channel], DIGEST, words.digest(shop, theirs[:MOST_IN_DIGEST], len(theirs)), now)
     lowest = min(each.min_severity for each in channels)
-    _told([each for each in left if each.severity >= lowest], now, at_once=False)
+    _told([each for each in left if each.severity >= lowest], now)
     return made
 
 
@@ -95,7 +101,7 @@ def _write(shop: Shop, channels: Sequence[Channel], type_: str, payload: dict[st
     return len(Delivery.objects.bulk_create(rows))
 
 
-def _told(told: Sequence[Incident], now: datetime, *, at_once: bool) -> None:
+def _told(told: Sequence[Incident], now: datetime) -> None:
     for each in told:
-        each.told_at, each.told_severity, each.told_at_once = now, each.severity, at_once
-        each.save(update_fields=["told_at", "told_severity", "told_at_once"])
+        each.told_at, each.told_severity = now, each.severity
+        each.save(update_fields=["told_at", "told_severity"])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commerce_ai import alerts
-from commerce_ai.alerts import inbox, telling, words
+from commerce_ai.alerts import inbox, incidents, telling, words
 from commerce_ai.alerts.budget import Budget, budget_of, set_budget
 from commerce_ai.alerts.models import Alert, Delivery, Incident, Severity
 from commerce_ai.shop.models import Shop
@@ -57,6 +57,54 @@ def test_at_most_so_many_a_day_the_worth_most_first_the_rest_in_one_digest(shop,
     assert digest["of"] == 20 + 9 - 12 == len(digest["incidents"])
     assert not telling.incidents.waiting(shop.pk).exists()
     assert telling.tell(shop, later + HOUR) == 0
+
+
+def test_what_is_told_while_another_joins_is_told_once(shop, channel, monkeypatch):
+    """The teller commits while somebody who raises has the incident in hand already."""
+    say(shop, "ring")
+    join = incidents.join
+
+    def join_slowly(alert, now):
+        found = join(alert, now)
+        assert telling.tell(shop, NOON + MINUTE) == 1
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(incidents, "join", join_slowly)
+        alerts.raise_alert(shop.pk, source="fraud", key="ring:2", severity="warning", title="another", at=NOON + MINUTE)
+    assert telling.tell(shop, NOON + HOUR) == 0 and len(sent(shop)) == 1
+    assert Incident.objects.of(shop).get().alerts == 2
+
+
+def test_what_is_told_again_is_of_the_days_budget_too(shop, channel):
+    set_budget(shop, Budget(most_a_day=4))
+    for kind in ("ring", "fire"):
+        say(shop, kind)
+    assert telling.tell(shop, NOON + MINUTE) == 2
+    for kind in ("ring", "fire", "flood"):
+        say(shop, kind, "critical", at=NOON + HOUR)
+    assert telling.tell(shop, NOON + 2 * HOUR) == 2 == len(sent(shop)) - 2
+    assert telling.tell(shop, EIGHT) == 1  # the next day
+
+
+def test_the_digest_gives_nothing_of_the_days_budget_back(shop, channel):
+    set_budget(shop, Budget(most_a_day=2, digest_hour=23))
+    say(shop, "ring")
+    assert telling.tell(shop, NOON + MINUTE) == 1
+    say(shop, "fire", "critical")
+    assert telling.tell(shop, NOON + HOUR) == 1
+    say(shop, "ring", "critical")
+    assert telling.tell(shop, NOON + 2 * HOUR) == 0
+    night = NOON + 11 * HOUR
+    assert telling.tell(shop, night) == 1 == len(sent(shop, "alert.digest"))
+    say(shop, "flood", "critical", at=night)
+    assert telling.tell(shop, night + MINUTE) == 0 and len(sent(shop)) == 2
+
+
+def test_what_was_raised_just_before_the_digest_is_told_at_once_all_the_same(shop, channel):
+    say(shop, "fire", "critical", at=EIGHT - MINUTE / 2)
+    assert telling.tell(shop, EIGHT) == 0
+    assert telling.tell(shop, EIGHT + MINUTE / 2) == 1 == len(sent(shop))
 
 
 def test_an_incident_that_a_person_saw_first_is_not_told(shop, channel):
