@@ -115,7 +115,7 @@ def _stake(rule: AlertRule, seen: Seen) -> Decimal | None:
     """What is missing of a revenue is the money at stake."""
     if rule.metric != "revenue" or seen.expected is None or seen.value >= seen.expected:
         return None
-    return round(Decimal(seen.expected - seen.value), 2) * rule.window_days
+    return Decimal(seen.expected - seen.value) * rule.window_days
 
 
 def _page(rule: AlertRule) -> str:

@@ -12,14 +12,16 @@ from django.utils.translation import ngettext
 
 from commerce_ai.alerts.models import Delivery, Incident, Severity
 from commerce_ai.shop.models import Shop
+from commerce_ai.shop.money import money_text
 
 
 def incident(shop: Shop, row: Incident) -> dict[str, Any]:
     """One incident, as a webhook's `data`."""
+    money = None if row.money is None else money_text(row.money, shop.currency)
     return {
         "shop": shop.slug, "id": row.pk, "source": row.source, "severity": Severity(row.severity).name.lower(),
-        "title": row.title, "alerts": row.alerts, "money": None if row.money is None else f"{row.money:.2f}",
-        "currency": shop.currency, "opened_at": row.opened_at.isoformat(), "url": _inbox(),
+        "title": row.title, "alerts": row.alerts, "money": money, "currency": shop.currency,
+        "opened_at": row.opened_at.isoformat(), "url": _inbox(),
     }  # fmt: skip
 
 

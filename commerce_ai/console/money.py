@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.contrib import admin
 from django.utils.formats import number_format
 
+from commerce_ai.shop.money import minor_digits
+
 SIGNS = {
     "AUD": "A$", "BRL": "R$", "CAD": "C$", "CNY": "CN¥", "EUR": "€", "GBP": "£", "HKD": "HK$", "INR": "₹",
     "JPY": "¥", "KRW": "₩", "MXN": "MX$", "NZD": "NZ$", "TWD": "NT$", "USD": "$", "VND": "₫",
 }  # fmt: skip
-NO_DECIMALS = {"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"}
-THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
-
-
-def decimals_of(currency: str) -> int:
-    """Digits after the point of a currency's minor unit (ISO 4217)."""
-    return 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
 
 
 def money(value: Any, currency: str, *, rounded: bool = False) -> str:
-    """``€1,234.50``; `rounded` leaves the minor unit out, for sums on tiles."""
+    """``€1,234.50``; `rounded` leaves the minor unit out, for sums on tiles. Rounded half away from zero."""
     if value is None:
         return ""
-    amount = number_format(abs(value), 0 if rounded else decimals_of(currency), use_l10n=True, force_grouping=True)
+    digits = 0 if rounded else minor_digits(currency)
+    exact = value if isinstance(value, Decimal) else Decimal(str(value))
+    whole = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    amount = number_format(abs(whole), digits, use_l10n=True, force_grouping=True)
     sign = SIGNS.get(currency)
-    return ("−" if value < 0 else "") + (f"{sign}{amount}" if sign else f"{amount} {currency}")
+    return ("−" if whole < 0 else "") + (f"{sign}{amount}" if sign else f"{amount} {currency}")
 
 
 def money_column(name: str, title: Any) -> Any:

@@ -172,3 +172,13 @@ def test_people_read_a_title_money_and_where_to_look(shop, channel, settings):
     title, text = words.for_people(digest, shop)
     assert title == "Garden Shop: 3 more alerts" and "and 2 more" in text
     assert Alert.objects.of(shop).count() == 2
+
+
+@pytest.mark.parametrize("currency, said", [("JPY", "1235 JPY"), ("EUR", "1234.50 EUR"), ("KWD", "1234.500 KWD")])
+def test_money_has_the_digits_of_its_currency(shop, channel, currency, said):
+    shop.currency = currency
+    shop.save()
+    say(shop, "ring", money=1234.5)
+    telling.tell(shop, NOON + MINUTE)
+    _title, text = words.for_people(Delivery.objects.of(shop).get(), shop)
+    assert f", {said} at stake" in text

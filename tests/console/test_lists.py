@@ -112,11 +112,16 @@ def test_whatever_stands_in_the_address_is_a_span_or_none(text):
     ("amount", "currency", "said"),
     [
         (Decimal("1234.5"), "EUR", "€1,234.50"), (Decimal("-3"), "USD", "−$3.00"), (1234567, "JPY", "¥1,234,567"),
-        (Decimal("1.2345"), "KWD", "1.234 KWD"), (0, "CHF", "0.00 CHF"), (None, "EUR", ""),
+        (Decimal("1.2345"), "KWD", "1.235 KWD"), (0, "CHF", "0.00 CHF"), (None, "EUR", ""), (12.5, "RWF", "13 RWF"),
+        (Decimal("1234.9990"), "EUR", "€1,235.00"), (0.999, "EUR", "€1.00"), (Decimal("-0.0049"), "EUR", "€0.00"),
     ],
 )  # fmt: skip
 def test_money_in_words(amount, currency, said):
     assert money(amount, currency) == said
+
+
+def test_a_tiles_money_is_rounded_and_not_cut():
+    assert money(1999.99, "EUR", rounded=True) == "€2,000"
 
 
 def test_figures_and_durations_in_words():
