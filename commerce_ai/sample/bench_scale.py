@@ -44,7 +44,7 @@ def measure(name: str, products: int, customers: int) -> None:
             made_s = time.monotonic() - started
 
     load.generate = timed  # type: ignore[assignment]
-    size = generate.Size(products=products, customers=customers, days=90, visits_each=5.0)
+    size = generate.Size(products=products, customers=customers, days=90, visits_each=2.6)
     started = time.monotonic()
     shop = load.load_sample(f"scale-{products}", 1, size, until=date(2026, 3, 1))
     whole_s = time.monotonic() - started

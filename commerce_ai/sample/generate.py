@@ -45,7 +45,7 @@ class Size:
 DEMO = Size()
 TINY = Size(products=96, customers=120, days=60, visits_each=12.0)  # for tests
 SMALL = Size(products=3000, customers=7000, days=90, visits_each=3.0)  # some 40 orders a day
-SERVING = Size(products=100_000, customers=200_000, days=90, visits_each=4.0)  # for measuring answers
+SERVING = Size(products=100_000, customers=200_000, days=90, visits_each=2.6)  # for measuring answers
 PRESETS = {"demo": DEMO, "small": SMALL, "large": SERVING}
 
 

@@ -13,6 +13,7 @@ from commerce_ai.sample.goods import N_SHELVES, N_STYLES, Goods
 from commerce_ai.sample.people import People
 from commerce_ai.sample.prices import Prices
 from commerce_ai.sample.truth import (
+    BOUNCES,
     CARTS,
     CHECKS_OUT,
     DWELL,
@@ -62,7 +63,9 @@ def make_happenings(
     views = _views(rng, goods, people, prices, campaigns, midnights, visits_each)
     carts = _carts(rng, goods, prices, views)
     orders, lines = _orders(rng, carts)
-    return Happenings(events=_events(views, carts, orders), orders=orders, lines=lines)
+    # A stream of its own: whoever only passes by leaves everybody else's visits as they are.
+    passing = _passing_by(rng.spawn(1)[0], goods, prices, midnights, views)
+    return Happenings(events=_events(pl.concat([views, passing]), carts, orders), orders=orders, lines=lines)
 
 
 def _views(
@@ -81,17 +84,12 @@ def _views(
     strange = rng.integers(0, n_customers, int(len(known) * STRANGERS / (1 - STRANGERS)))
     like = np.concatenate([known, strange])  # whose taste the visitor has
     stranger = np.arange(len(like)) >= len(known)
-    midnight = np.array([each.timestamp() for each in midnights])
-    # By noon it is the same day in UTC as in the shop.
-    weekday = [(each + timedelta(hours=12)).weekday() for each in midnights[:-1]]
-    weight = WEEKDAYS[weekday] * np.linspace(0.9, 1.1, len(weekday))
-    day = rng.choice(len(weight), len(like), p=weight / weight.sum())
+    weight = _weight_of_days(midnights)
+    day = rng.choice(len(weight), len(like), p=weight)
     day[len(usual) : len(known)] = campaigns.extra_day
     still = stranger | (day <= people.stays[like])
     like, stranger, day = like[still], stranger[still], day[still]
-    clock = rng.choice(24, len(like), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(like)) * 2600
-    # A day of 23 or 25 hours is lived through as quickly or as slowly.
-    start = midnight[day] + clock * np.diff(midnight)[day] / DAY_S
+    start = _starts(rng, day, midnights)
     count = np.minimum(1 + rng.geometric(0.28, len(like)), MOST_VIEWS)
 
     visit = np.repeat(np.arange(len(like)), count)
@@ -114,11 +112,56 @@ def _views(
             "at": (seconds * 1e6).astype(np.int64),
         }
     )
+    return _named(frame).filter(pl.Series(goods.sellable[product]))
+
+
+def _passing_by(
+    rng: np.random.Generator, goods: Goods, prices: Prices, midnights: list[datetime], views: pl.DataFrame
+) -> pl.DataFrame:
+    """Strangers who look at one product, mostly a popular one, and leave: `BOUNCES` for each other visit."""
+    n, weight = round(BOUNCES * views["visit"].n_unique()), _weight_of_days(midnights)
+    sellable = np.flatnonzero(goods.sellable)
+    product = rng.choice(sellable, n, p=goods.pull[sellable] / goods.pull[sellable].sum())
+    day = rng.choice(len(weight), n, p=weight)
+    dwell = rng.lognormal(DWELL, DWELL_SD, n) * np.exp(DWELL_QUALITY * goods.quality[product]) / 2
+    first = int(views["visit"].max() or 0) + 1 if len(views) else 0
+    return _named(
+        pl.DataFrame(
+            {
+                "visit": np.arange(first, first + n),
+                "customer": pl.Series([None] * n, dtype=pl.Int64),
+                "logged_in": np.zeros(n, dtype=bool),
+                "product": product,
+                "price": prices.at(product, day),
+                "week": prices.week[day],
+                "dwell_s": np.clip(np.round(dwell), 2, 600).astype(np.int64),
+                "at": (_starts(rng, day, midnights) * 1e6).astype(np.int64),
+            }
+        )
+    )
+
+
+def _named(views: pl.DataFrame) -> pl.DataFrame:
+    """With the browser's name of each visitor, and instants as such."""
     visitor = pl.when(pl.col("customer").is_null()).then(pl.format("v-{}", "visit"))
-    return frame.with_columns(
+    return views.with_columns(
         visitor.otherwise(pl.format("a-{}", pl.col("customer") + 1)).alias("anonymous_id"),
         pl.col("at").cast(pl.Datetime("us", "UTC")),
-    ).filter(pl.Series(goods.sellable[product]))
+    )
+
+
+def _weight_of_days(midnights: list[datetime]) -> np.ndarray:
+    # By noon it is the same day in UTC as in the shop.
+    weekday = [(each + timedelta(hours=12)).weekday() for each in midnights[:-1]]
+    weight = WEEKDAYS[weekday] * np.linspace(0.9, 1.1, len(weekday))
+    return weight / weight.sum()
+
+
+def _starts(rng: np.random.Generator, day: np.ndarray, midnights: list[datetime]) -> np.ndarray:
+    """Instants on the days (row numbers): a day of 23 or 25 hours is lived through as quickly or as slowly."""
+    midnight = np.array([each.timestamp() for each in midnights])
+    clock = rng.choice(24, len(day), p=HOURS / HOURS.sum()) * 3600 + rng.random(len(day)) * 2600
+    return midnight[day] + clock * np.diff(midnight)[day] / DAY_S
 
 
 def _choose(rng: np.random.Generator, goods: Goods, people: People, like: np.ndarray) -> np.ndarray:

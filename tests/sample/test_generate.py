@@ -220,3 +220,9 @@ def test_every_product_has_a_picture_that_the_shop_draws(sample, client):
         assert answer.content.startswith(b"<svg ") and b"script" not in answer.content
     assert client.get("/sample/pictures/cup-navy-rococo.svg").status_code == 404
     assert client.get("/sample/pictures/x.svg").status_code == 404
+
+
+def test_as_many_of_the_pasts_visitors_order_as_in_real_shops():
+    happenings = generate(1, DEMO, UNTIL).happenings
+    visitors = happenings.events.with_columns(pl.col("at").dt.date()).select("at", "anonymous_id").n_unique()
+    assert 0.02 <= len(happenings.orders) / visitors <= 0.04
