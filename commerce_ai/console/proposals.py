@@ -31,7 +31,7 @@ from django.utils.translation import ngettext
 
 from commerce_ai.console import audit
 from commerce_ai.console.money import money, money_column
-from commerce_ai.console.scope import may, scope_of, shop_of
+from commerce_ai.console.scope import may, shop_of
 from commerce_ai.console.shop_admin import ShownAdmin
 from commerce_ai.decisions.proposals import Outcome, Proposal, State, approve_together, chosen, decide
 from commerce_ai.plugin import Approval
@@ -71,7 +71,7 @@ class ProposalAdmin(ShownAdmin):
     verbs: ClassVar[tuple[str, ...]] = VERBS
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        return scope_of(request).may("operator")
+        return self._may(request, "operator")
 
     @admin.action(description=_("Approve"), permissions=["decide"])
     def approve_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

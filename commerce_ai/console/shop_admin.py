@@ -55,7 +55,7 @@ class Scoped:
         queryset = super().get_queryset(request)  # type: ignore[misc]
         shop = scope_of(request).shop
         rows = queryset.filter(**{self.shop_path: shop}) if shop else queryset.none()
-        return rows if scope_of(request).may("operator") else masking.masked(rows)
+        return rows if self._may(request, "operator") else masking.masked(rows)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [*(super().get_exclude(request, obj) or ()), "shop"]  # type: ignore[misc]
@@ -146,26 +146,26 @@ class ShopAdmin(Scoped, Audited, ModelAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """An analyst's row comes masked with all that it points to."""
         row = super().get_object(request, object_id, from_field)
-        if row is not None and not scope_of(request).may("operator"):
+        if row is not None and not self._may(request, "operator"):
             row._is_masked = False
             masking.mask(row, with_related=True)
         return row
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         fields = super().get_search_fields(request)
-        if scope_of(request).may("operator"):
+        if self._may(request, "operator"):
             return fields
         return [each for each in fields if not masking.touches(self.model, each)]
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         columns = super().get_sortable_by(request)
-        if scope_of(request).may("operator"):
+        if self._may(request, "operator"):
             return columns
         return [each for each in columns if each not in masking.identifiers(self.model)]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """An address such as ``?text__icontains=`` is a search too."""
-        if (request is None or not scope_of(request).may("operator")) and masking.touches(self.model, lookup):
+        if (request is None or not self._may(request, "operator")) and masking.touches(self.model, lookup):
             return False
         return super().lookup_allowed(lookup, value, request)
 

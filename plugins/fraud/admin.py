@@ -25,7 +25,7 @@ from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page, url_of
-from commerce_ai.console.scope import may, scope_of
+from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopInline, ShownAdmin
 from commerce_ai.decisions import counting, payload
 from commerce_ai.decisions.record import NewDecision, record
@@ -219,7 +219,7 @@ class CaseAdmin(ShownAdmin):
     next_step = _("No cases yet. They open when a payment is sent to review or blocked.")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        return scope_of(request).may("operator")
+        return self._may(request, "operator")
 
     @admin.action(description=_("It was fraud"), permissions=["decide"])
     def confirm(self, request: HttpRequest, queryset: Any) -> None:

@@ -13,7 +13,15 @@ from django.utils import timezone
 from commerce_ai import registry
 from commerce_ai.console.scope import may, scope_of
 from commerce_ai.shop.models import Product, ShopMember
-from tests.factories import CampaignFactory, OrderFactory, ProductFactory, ShopFactory, ShopMemberFactory
+from tests.factories import (
+    CampaignFactory,
+    OrderFactory,
+    PaymentFactory,
+    ProductFactory,
+    ShopFactory,
+    ShopMemberFactory,
+)
+from tests.plugin_factories import CaseFactory
 
 
 @pytest.fixture
@@ -166,3 +174,21 @@ def test_a_plugins_group_makes_a_member_its_operator_and_nobody_elses(shop, sign
     stranger = sign_in("analyst", member=False)
     stranger.user.groups.add(Group.objects.get(name="plugin: fraud"))
     assert stranger.get(board).status_code == 403, "a group opens no shop"
+
+
+@pytest.mark.django_db
+def test_a_plugins_group_decides_from_the_list_as_well_as_from_the_board(shop, sign_in):
+    registry.switch(shop, "fraud", True)
+    case = CaseFactory(shop=shop)
+    payment = PaymentFactory(shop=shop, ip="203.0.113.7")
+    analyst, listed = sign_in("analyst"), reverse("admin:fraud_case_changelist")
+    verdict = {"action": "clear", "_selected_action": case.pk}
+    analyst.post(listed, verdict)
+    case.refresh_from_db()
+    assert case.state == "open"
+    analyst.user.groups.add(Group.objects.get(name="plugin: fraud"))
+    assert analyst.post(listed, verdict).status_code == 302
+    case.refresh_from_db()
+    assert case.state == "cleared" and case.decided_by == analyst.user
+    page = analyst.get(reverse("admin:shop_payment_change", args=[payment.pk])).content.decode()
+    assert "203.0.113.7" not in page, "what is not the plugin's own stays masked"
