@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from commerce_ai import registry
-from commerce_ai.console import audit, boards
+from commerce_ai.console import audit, boards, masking
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during, one_of
 from commerce_ai.console.pages import page, url_of
@@ -54,7 +54,7 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "cards": cards(shop),
         "chart": chart_of(shop),
         "alerts": open_alerts.order_by("-day", "chance")[:ALERTS],
-        "lines": lines(shop),
+        "lines": lines(shop, masked=not may(request, "operator")),
         "feelings": Feeling.choices,
         "running": boards.running(shop, PLUGIN),
         "may_change": may(request, "operator"),
@@ -147,14 +147,15 @@ def chart_of(shop: Shop) -> Chart:
     )
 
 
-def lines(shop: Shop) -> list[Line]:
-    """The newest negative texts."""
+def lines(shop: Shop, *, masked: bool = False) -> list[Line]:
+    """The newest negative texts; `masked`, as analysts see them."""
     rows = Judgement.objects.of(shop).filter(label=NEGATIVE).select_related("product").order_by("-at", "-pk")
     newest = list(rows[:NEWEST])
     texts = queries.texts_of(shop.pk, newest)
     found = []
     for each in newest:
         if (row := texts.get((each.kind, each.text_id))) is not None:
+            row = masking.mask(row) if masked else row
             words = " – ".join(part for part in (getattr(row, "title", ""), row.text) if part)
             found.append(Line(each, row.external_id, words))
     return found

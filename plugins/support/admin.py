@@ -18,7 +18,7 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from commerce_ai.console import audit, boards
+from commerce_ai.console import audit, boards, masking
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
@@ -62,13 +62,17 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
     shop = request.shop
     chosen = _chosen(shop, request.GET.get("conversation", ""))
     best = next(iter(live(shop.pk, SLOT)), None)
+    waiting, turns = queries.inbox(shop, MOST_WAITING), _turns(shop, chosen) if chosen else []
+    if not may(request, "operator"):
+        for each in (*turns, *(talk.latest for talk in waiting if talk.latest)):
+            masking.mask(each)
     return {
         "cards": cards(shop),
         "chart": chart_of(shop),
         "running": boards.running(shop, PLUGIN),
-        "waiting": queries.inbox(shop, MOST_WAITING),
+        "waiting": waiting,
         "chosen": chosen,
-        "turns": _turns(shop, chosen) if chosen else [],
+        "turns": turns,
         "intents": best.scorer.intents.names if best else _labelled(shop),
         "may_change": may(request, "operator"),
         "templates_url": reverse("admin:support_answertemplate_changelist"),

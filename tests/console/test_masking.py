@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
+from commerce_ai import registry
 from commerce_ai.console import masking
 from commerce_ai.console.masking import MASK, identifiers, mask, shown, touches
 from commerce_ai.console.shop_admin import ShopAdmin
@@ -25,6 +26,7 @@ from commerce_ai.shop.models import (
     ShopModel,
 )
 from tests import factories
+from tests.plugin_factories import JudgementFactory
 
 SECRET = "canary walks by the river every morning with a red scarf"
 
@@ -154,3 +156,15 @@ def test_every_table_s_rule_can_be_read():
         if issubclass(model, ShopModel):
             assert identifiers(model) <= set(model.personal), model
     assert masking.MASK
+
+
+def test_boards_show_an_analyst_no_persons_words(analyst, operator, shop):
+    for slug in ("support", "sentiment"):
+        registry.switch(shop, slug, on=True)
+    talk = factories.ConversationFactory(shop=shop, status="handed_off", subject=SECRET)
+    factories.MessageFactory(shop=shop, conversation=talk, role="customer", text=SECRET)
+    review = factories.ReviewFactory(shop=shop, title=SECRET, text=SECRET)
+    JudgementFactory(shop=shop, kind="review", text_id=review.pk, label="negative")
+    for there in ("support/board/", f"support/board/?conversation={talk.external_id}", "sentiment/board/"):
+        pages = [each.get(f"/console/{there}").content.decode() for each in (operator, analyst)]
+        assert SECRET[:30] in pages[0] and SECRET[:30] not in pages[1] and MASK in pages[1], there
