@@ -24,7 +24,7 @@ PAUSES_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 LONGEST_PAUSE_S = PAUSES_S[-1]
 TELLS_AFTER = 3  # attempts, half an hour: a channel that does not work is an alert itself
 KEPT = timedelta(days=30)
-SOURCE = "alerts"
+SOURCE, TEST = "alerts", "alert.test"
 State = Delivery.State
 
 
@@ -33,6 +33,9 @@ def deliver(until: float | None = None) -> int:
     tried = 0
     while (until is None or time.monotonic() < until) and (claimed := _claim()) is not None:
         tried += 1
+        if not claimed.channel.on and claimed.type != TEST:  # a person's wish, not the channel's trouble
+            _save(claimed, state=State.FAILED, error=say("The channel is off."))
+            continue
         try:
             sending.send(claimed, claimed.channel, claimed.shop)
         except sending.NotSent as error:
@@ -50,7 +53,7 @@ def send_test(channel: Channel) -> Delivery:
     from commerce_ai.alerts.tasks import wake
 
     shop = Shop.objects.get(pk=channel.shop_id)
-    made = Delivery.objects.create(shop=shop, channel=channel, type="alert.test", payload=words.test(shop))
+    made = Delivery.objects.create(shop=shop, channel=channel, type=TEST, payload=words.test(shop))
     transaction.on_commit(wake)
     return made
 
@@ -81,22 +84,21 @@ def _claim() -> Delivery | None:
 def _done(delivery: Delivery) -> None:
     now = timezone.now()
     _save(delivery, state=State.SENT, sent_at=now, error="")
-    if delivery.channel.last_error:
-        raising.resolve(delivery.shop_id, SOURCE, _key(delivery))
+    raising.resolve(delivery.shop_id, SOURCE, _key(delivery))
     _note(delivery, last_sent_at=now, last_error="")
 
 
 def _put_back(delivery: Delivery, error: sending.NotSent) -> None:
     """Try again later, unless it was tried often enough, is only a test, or can never arrive."""
     now, said = timezone.now(), str(error)[:300]
-    over = error.final or delivery.type == "alert.test" or delivery.attempts > len(PAUSES_S)
+    over = error.final or delivery.type == TEST or delivery.attempts > len(PAUSES_S)
     if over:
         _save(delivery, state=State.FAILED, error=said)
     else:
         pause = max(PAUSES_S[delivery.attempts - 1], min(error.retry_after_s or 0, LONGEST_PAUSE_S))
         _save(delivery, due_at=now + timedelta(seconds=pause), error=said)
     _note(delivery, last_error=said, last_error_at=now, **({"on": False} if error.gone else {}))
-    if delivery.type != "alert.test" and (over or delivery.attempts == TELLS_AFTER):
+    if delivery.type != TEST and (over or delivery.attempts == TELLS_AFTER):
         _tell_others(delivery, said)
 
 

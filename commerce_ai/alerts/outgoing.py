@@ -104,7 +104,7 @@ class _Pinned(http.client.HTTPConnection):
     def __init__(self, host: str, port: int, found: list[Any], *, tls: bool) -> None:
         super().__init__(host, port, timeout=LONGEST_S)
         self.default_port = 443 if tls else 80
-        self._found, self._tls = found, tls
+        self._found, self._tls, self._is_cut = found, tls, False
 
     def connect(self) -> None:
         for place, (family, kind, protocol, _name, address) in enumerate(self._found, start=1):
@@ -115,13 +115,16 @@ class _Pinned(http.client.HTTPConnection):
                 break
             except OSError:
                 self.sock.close()
-                if place == len(self._found):
+                if place == len(self._found) or self._is_cut:
                     raise
         if self._tls:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+        if self._is_cut:  # while there was no socket that could be shut
+            raise TimeoutError("it took too long to connect")
 
     def cut(self) -> None:
-        """End what takes too long, from another thread."""
+        """End what takes too long, from another thread: at once, or before the next step."""
+        self._is_cut = True
         if (sock := self.sock) is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)

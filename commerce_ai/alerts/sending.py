@@ -50,8 +50,6 @@ class NotSent(Exception):
 
 def send(delivery: Delivery, channel: Channel, shop: Shop) -> None:
     """Send it. Raises NotSent."""
-    if not channel.on and delivery.type != "alert.test":
-        raise NotSent(say("The channel is off."), final=True)
     if channel.kind == Channel.Kind.WEBHOOK:
         _by_webhook(delivery, channel)
     else:
@@ -138,7 +136,6 @@ def _by_apprise(delivery: Delivery, channel: Channel, shop: Shop) -> None:
 def _without(url: str, said: str) -> str:
     """The first line that a library logged, unless it holds a part of the address: those are secrets."""
     line = next((each.strip() for each in said.splitlines() if each.strip()), "")[:200]
-    secrets = [
-        part for part in url.replace("://", "/").replace(":", "/").replace("@", "/").split("/")[1:] if len(part) > 5
-    ]
-    return "" if any(part in line for part in secrets) else line
+    rest = url.partition("://")[2]
+    written = [part.rpartition("=")[2] for part in re.split(r"[/:@?&;,#]", rest)]
+    return "" if any(len(part) > 3 and part in line for each in written for part in (each, unquote(each))) else line

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import quote
 
 import pytest
 from django.utils import timezone
@@ -200,6 +202,66 @@ def test_it_connects_to_the_address_that_was_checked_however_the_name_answers_la
     answer = outgoing.post(f"http://twofaced.example:{receiver.server.server_port}/", b"{}", {})
     assert answer.status == 200 and asked == ["twofaced.example"]
     assert receiver.got[0][1]["Host"] == f"twofaced.example:{receiver.server.server_port}"
+
+
+def test_a_name_with_many_silent_addresses_holds_nobody_up_for_each_of_them(receiver, settings, monkeypatch):
+    settings.ALERTS_ALLOW_PRIVATE = True
+    monkeypatch.setattr(outgoing, "LONGEST_S", 0.3)
+    with socket.socket() as deaf, socket.socket() as first, socket.socket() as second, socket.socket() as third:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for each in (first, second, third):  # nobody takes them: the next one gets no answer
+            each.setblocking(False)
+            each.connect_ex(deaf.getsockname())
+        places = [deaf.getsockname()] * 4 + [receiver.server.server_address]
+
+        def resolve(host, port, *args, **kwargs):
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in places]
+
+        monkeypatch.setattr(outgoing, "_resolve", resolve)
+        monkeypatch.setattr(socket, "getaddrinfo", outgoing._checked_getaddrinfo)
+        with pytest.raises(OSError):  # noqa: PT011  (whatever the system calls it)
+            outgoing.post("http://tarpit.example/", b"{}", {})
+    assert receiver.got == []
+
+
+def test_a_channel_that_was_switched_off_sends_nothing_more_and_is_no_trouble(hook, receiver):
+    made = queue(hook)
+    Channel.objects.of(hook.shop).update(on=False)
+    outbox.deliver()
+    made.refresh_from_db()
+    hook.refresh_from_db()
+    assert (made.state, made.error, receiver.got) == ("failed", "The channel is off.", [])
+    assert hook.last_error == "" and not Alert.objects.of(hook.shop).exists()
+
+
+def test_trouble_is_over_with_the_first_message_that_arrives(hook, receiver):
+    """Whatever the sender knew of the channel when it began: two may be at it."""
+    queue(hook)
+    claimed = outbox._claim()
+    failing = queue(hook, attempts=outbox.TELLS_AFTER - 1)
+    receiver.statuses = [500]
+    outbox.deliver()
+    failing.refresh_from_db()
+    assert failing.error and Alert.objects.of(hook.shop).get().state == "open"
+    outbox._done(claimed)
+    assert Alert.objects.of(hook.shop).get().state == "resolved"
+
+
+@pytest.mark.parametrize("secret", ["hunter2!", "p@ss/w:rd"])
+def test_no_part_of_an_address_is_kept_with_an_error(shop, monkeypatch, secret):
+    import apprise
+
+    def refuse(self, **said):
+        logging.getLogger("apprise").warning("login of desk with %s refused", secret)
+        return False
+
+    monkeypatch.setattr(apprise.Apprise, "notify", refuse)
+    url = f"mailtos://desk:x@example.com?smtp=mail.example.com&pass={quote(secret, safe='')}"
+    made = queue(make_channel(shop, kind="email", url=url), {"title": "x", "severity": "info", "money": None, "alerts": 1, "url": ""})  # fmt: skip
+    outbox.deliver()
+    made.refresh_from_db()
+    assert made.error and secret not in made.error
 
 
 def test_other_channels_go_by_apprise_and_their_errors_hold_no_secret(shop, receiver, settings, monkeypatch):
