@@ -160,7 +160,7 @@ class AlertRule(ShopModel):
     not_personal = {
         "metric": "the name of a figure of the shop",
         "dimension": "what a figure of the shop is broken down by",
-        "memory": "counts by plugin",
+        "memory": "counts by plugin, an instant",
     }
 
     class Meta:

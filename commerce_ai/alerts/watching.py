@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
@@ -30,13 +31,21 @@ def watch(shop: Shop, now: datetime | None = None) -> int:
     figures, open_keys, found = _figures(shop, due, day), _unresolved(shop), 0
     for rule in due:
         seen = usual.judge(figures[rule.metric, rule.dimension], day, _bounds(rule))
-        if seen is not None:
-            raising.raise_alert(shop.pk, _said(rule, day, seen), at=now)
-            found += 1
-        elif _key(rule) in open_keys:
-            raising.resolve(shop.pk, SOURCE, _key(rule), at=now)
-    AlertRule.objects.of(shop).filter(pk__in=[rule.pk for rule in due]).update(checked_day=day)
+        with transaction.atomic():
+            if not _take(shop, rule, day):
+                continue
+            if seen is not None:
+                raising.raise_alert(shop.pk, _said(rule, day, seen), at=now)
+                found += 1
+            elif _key(rule) in open_keys:
+                raising.resolve(shop.pk, SOURCE, _key(rule), at=now)
     return found
+
+
+def _take(shop: Shop, rule: AlertRule, day: date) -> bool:
+    """Be the one who judges this day, together with what comes of it; False where the rule is gone or off by now."""
+    mine = AlertRule.objects.of(shop).filter(Q(checked_day=None) | Q(checked_day__lt=day), pk=rule.pk, on=True)
+    return mine.update(checked_day=day) == 1
 
 
 def spoken(shop: Shop, rule: AlertRule, now: datetime | None = None, days: int = 90) -> list[date]:
@@ -123,4 +132,5 @@ def _page(rule: AlertRule) -> str:
 
 
 def _number(value: float) -> str:
-    return number_format(round(value, 2), use_l10n=True, force_grouping=True)
+    short = round(value, 2)
+    return number_format(int(short) if short.is_integer() else short, use_l10n=True, force_grouping=True)

@@ -138,11 +138,21 @@ def usual(shop):
 
 
 def test_silence_is_told_where_events_are_usual_and_only_there(shop, usual):
+    assert silent(shop, usual, NOON + timedelta(hours=6)) == []  # at night nobody comes
     (finding,) = silent(shop, usual, NOON)
     assert "60 minutes" in finding.title
-    assert silent(shop, usual, NOON + timedelta(hours=6)) == []  # at night nobody comes
     sent(shop, NOON - timedelta(minutes=10), 1)
     assert silent(shop, usual, NOON) == []
+
+
+def test_silence_lasts_until_an_event_comes_not_until_the_night(shop, usual):
+    partitions.ensure_months(NOON.date(), (NOON + timedelta(days=30)).date())
+    (first,) = silent(shop, usual, NOON)
+    (at_night,) = silent(shop, usual, NOON + timedelta(hours=6))
+    assert at_night.key == first.key and "7 hours" in at_night.title
+    assert silent(shop, usual, NOON + timedelta(days=20))  # by then no events are usual
+    sent(shop, NOON + timedelta(days=20, minutes=1), 1)
+    assert silent(shop, usual, NOON + timedelta(days=20, minutes=5)) == [] and not usual.memory
 
 
 def test_a_small_shop_and_a_new_one_are_silent_by_right(shop, other, usual):
@@ -158,3 +168,17 @@ def test_the_jobs_run_over_every_shop(shop, other, channel):
     tasks.sweep()
     tasks.forget()
     assert AlertRule.objects.of(other).filter(check_name="no_events").exists()
+
+
+@pytest.mark.parametrize("job, part", [(tasks.check_health, "health.run"), (tasks.watch, "watching.watch")])
+def test_one_shops_trouble_is_not_anothers(shop, other, monkeypatch, job, part):
+    seen = []
+
+    def look(each):
+        seen.append(each.pk)
+        if each.pk == shop.pk:
+            raise RuntimeError("broken")
+        return 1
+
+    monkeypatch.setattr(f"commerce_ai.alerts.tasks.{part}", look)
+    assert job() == 1 and seen == [shop.pk, other.pk]

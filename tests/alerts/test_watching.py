@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import pytest
 
 from commerce_ai import alerts
-from commerce_ai.alerts import rules, telling, watching
+from commerce_ai.alerts import raising, rules, telling, watching
 from commerce_ai.alerts.models import Alert, AlertRule, Delivery, Incident
 from commerce_ai.shop.models import DailyMetric
 
@@ -38,7 +39,7 @@ def test_a_fall_is_an_alert_with_the_money_that_is_missing_and_is_resolved_by_it
     alert = Alert.objects.of(shop).get()
     assert (
         alert.money == Decimal(4200)
-        and alert.title == "revenue is 0.0 where 4,200.0 is usual"
+        and alert.title == "revenue is 0 where 4,200 is usual"
         and "2026-03-03" in alert.detail
     )
     assert watching.watch(shop, night_after(bad) + timedelta(hours=1)) == 0  # a day is judged once
@@ -47,6 +48,23 @@ def test_a_fall_is_an_alert_with_the_money_that_is_missing_and_is_resolved_by_it
     watching.watch(shop, night_after(bad + timedelta(days=1)))
     alert.refresh_from_db()
     assert alert.state == "resolved" and Incident.objects.of(shop).get().closed_at
+
+
+def test_a_watch_that_died_between_two_rules_counts_none_twice(shop, monkeypatch):
+    for name in rules.WATCHED:
+        fill(shop, name, [WEEK[step % 7] for step in range(57)] + [0])
+    night, raised = night_after(FIRST + timedelta(days=57)), raising.raise_alert
+
+    def die_at_the_second(*args, **kwargs):
+        if Alert.objects.of(shop).exists():
+            raise RuntimeError("died")
+        return raised(*args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(raising, "raise_alert", die_at_the_second)
+        watching.watch(shop, night)
+    assert watching.watch(shop, night) == 2
+    assert [each.count for each in Alert.objects.of(shop)] == [1, 1, 1]
 
 
 def test_figures_that_fall_together_are_one_incident(shop):
