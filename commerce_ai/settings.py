@@ -305,5 +305,5 @@ UNFOLD = {
     },
     "COMMAND": {"search_models": True},  # Ctrl-K; what is found says commerce_ai/console/views/search.py
     "STYLES": [lambda request: static("console/console.css")],
-    "SCRIPTS": [lambda request: static("console/charts.js")],
+    "SCRIPTS": [lambda request: static("console/charts.js"), lambda request: static("console/reach.js")],
 }

@@ -95,6 +95,12 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{'+' if value >= 0 else '−'}{abs(value) * 100:.1f} %"
 
 
+@register.filter
+def share(value: float | None) -> str:
+    """A part of a whole: ``62.5 %``."""
+    return "–" if value is None else f"{value * 100:.1f} %"
+
+
 @register.simple_tag(takes_context=True)
 def chosen_scope(context: Any) -> Scope:
     """The scope of the request, on any page of the admin."""

@@ -1,5 +1,6 @@
 // Draws what `{% chart %}` put on the page with the Chart.js that unfold ships, follows the light and dark theme, and
-// carries charts over when htmx swaps a polled part. Also: copy buttons, and logs that stay at their end.
+// carries charts over when htmx swaps a polled part. Also: copy buttons, logs that stay at their end, and a question
+// before what can't be taken back.
 "use strict";
 
 (() => {
@@ -126,6 +127,11 @@
     new MutationObserver(recolour).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
   });
   document.addEventListener("htmx:afterSwap", drawAll);
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-ask]");
+    if (button && !window.confirm(button.dataset.ask)) event.preventDefault();
+  });
 
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
