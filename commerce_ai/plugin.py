@@ -25,7 +25,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from commerce_ai.shop.models import Shop
+    from commerce_ai.shop.models import Customer, Shop
 
 CORE_VERSION = 1
 ENTRY_POINTS = "commerce_ai.plugins"
@@ -83,11 +83,15 @@ class Draws:
 
     `kinds` are those of its decisions that are such answers. `emergency` names the setting that stops all learners:
     while it is on nobody enters an arm. `units` says whom its requests name: visitor, customer.
+    `tries` are the slots whose versions an arm may name, as the plugin answers by `drawn.versions(slot)`; where it has
+    none, `untried` says why in a sentence.
     """
 
     kinds: tuple[str, ...]
     emergency: str = ""
     units: tuple[str, ...] = ("visitor", "customer")
+    tries: tuple[str, ...] = ()
+    untried: Any = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,20 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Known:
+    """One thing that a plugin knows of a customer: a line of their page, of figures and words of the plugin's own.
+
+    Nothing that the person wrote stands in it: analysts read it, too. `url` leads to the row that it comes from.
+    """
+
+    title: Any
+    value: Any
+    detail: Any = ""
+    url: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Mode:
     """Whether a plugin only suggests or also acts by itself, and how it stands: `accepted` of `wanted` by people."""
 
@@ -219,6 +237,10 @@ class Plugin(AppConfig):
 
     def approvals(self, shop: Shop) -> list[Approval]:
         """What was approved in the last days, newest first, each with its way back."""
+        return []
+
+    def known(self, shop: Shop, customer: Customer) -> list[Known]:
+        """What it knows of a customer of the shop, newest first; a handful."""
         return []
 
     def mode(self, shop: Shop) -> Mode | None:

@@ -238,6 +238,9 @@ class PluginContract:
         form = plugin.settings_form_class()
         if plugin.draws and plugin.draws.emergency:
             assert form and plugin.draws.emergency in form.base_fields
+        if plugin.draws:
+            assert set(plugin.draws.tries) <= {each.name for each in plugin.slots}
+            assert not (plugin.draws.tries and plugin.draws.untried)
 
     def test_who_is_held_out_gets_the_fallback_and_the_decision_says_so(
         self, plugin: Plugin, shop: Any, client: Any, monkeypatch: Any
@@ -253,6 +256,7 @@ class PluginContract:
                 return []
 
             monkeypatch.setattr(f"{plugin.name}.service.live", live, raising=False)
+            monkeypatch.setattr("commerce_ai.decisions.experiments.drawing.answering", live)
         holdout = lifecycle.set_holdout(shop, 0.5)
         assert holdout is not None
         ask = asker(self, plugin, shop, client)
@@ -267,6 +271,8 @@ class PluginContract:
                 assert kept.anonymous_id or kept.customer_id, "a decision that is counted says of whom"
                 assert answer["fallback_reason"].startswith("Held out") == is_out
                 assert not is_out or (answer["fallback"] and answer["version"] is None and not asked_for)
+                tries = plugin.draws.tries if plugin.draws else ()
+                assert is_out or not tries or asked_for, "versions can be tried: answer by `drawn.versions(slot)`"
                 met.add(is_out)
                 if len(met) == 2:
                     break

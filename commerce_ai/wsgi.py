@@ -19,12 +19,14 @@ def _warm_up() -> None:
     """In a thread of its own: requests are answered meanwhile, the first ones more slowly."""
     from django.db import connections
 
+    from commerce_ai.decisions.experiments import assignment
     from commerce_ai.learning import live
     from commerce_ai.shop import allowed
 
     try:
         allowed.load_all()
         live.load_all()
+        assignment.load_all()
     finally:
         connections.close_all()
         # What is loaded by now stays: a full collection that walks all of it holds every request up for 0.1 s.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,10 +22,11 @@ class ArmsWidget(forms.Widget):
     """Posts ``arms-0-name``, ``arms-0-weight``, ``arms-0-config``, … for as many rows as there may be."""
 
     use_fieldset = True
+    versions: Sequence[tuple[int, str]] = ()  # that may be chosen, with their words
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[dict[str, str]]:
         rows = [{part: data.get(f"{name}-{n}-{part}", "").strip() for part in _PARTS} for n in range(MOST_ARMS)]
-        return [each for each in rows if each["name"] or each["config"]]
+        return [each for each in rows if each["name"] or each["config"] or each["version"]]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return f"{name}-0-name" not in data
@@ -35,11 +37,19 @@ class ArmsWidget(forms.Widget):
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         given = [_shown(each) for each in value or () if isinstance(each, dict)]
         blank = [dict.fromkeys(_PARTS, "")] * max(min(2, MOST_ARMS - len(given)), 0)
-        return render_to_string("console/arms.html", {"name": name, "rows": [*given, *blank]})
+        rows = [{**each, "versions": self._choices(str(each["version"]))} for each in (*given, *blank)]
+        return render_to_string("console/arms.html", {"name": name, "rows": rows})
+
+    def _choices(self, chosen: str) -> list[tuple[str, str, bool]]:
+        """Id, words and whether it is the one; one that can't be chosen any more stays until it is taken off."""
+        known = [(str(number), words) for number, words in self.versions]
+        if chosen and chosen not in dict(known):
+            known.insert(0, (chosen, f"v{chosen}"))
+        return [(number, words, number == chosen) for number, words in known]
 
 
 class ArmsField(forms.Field):
-    """Cleans to the JSON that an experiment keeps. Which settings there are, the plugin says."""
+    """Cleans to the JSON that an experiment keeps. Which settings and versions there are, others say."""
 
     widget = ArmsWidget
 

@@ -23,12 +23,13 @@ from commerce_ai.console.experiments_form import ExperimentForm, HoldoutForm, se
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page
 from commerce_ai.console.scope import may
-from commerce_ai.decisions.experiments import lifecycle, measures, outlook, results
+from commerce_ai.decisions.experiments import canary, lifecycle, measures, outlook, results
 from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, Arm, asking
 from commerce_ai.decisions.experiments.headline import Headline, headline
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary
 from commerce_ai.decisions.experiments.verdict import left_out, name_of, percent, verdict, worth
+from commerce_ai.learning.models import Version
 from commerce_ai.models import PluginState
 from commerce_ai.plugin import Card
 from commerce_ai.shop.models import Shop
@@ -161,8 +162,9 @@ def _holdout_outlook(shop: Shop) -> str:
 
 
 def _edit(request: Any, experiment: Experiment) -> dict[str, Any] | HttpResponse:
-    plugin = request.GET.get("plugin", "")
-    form = ExperimentForm(request.POST or None, instance=experiment, plugin=plugin)
+    plugin, number = request.GET.get("plugin", ""), request.GET.get("version", "")
+    offered = {str(each.pk): each for each in canary.offered(request.shop.pk)} if number else {}
+    form = ExperimentForm(request.POST or None, instance=experiment, plugin=plugin, version=offered.get(number))
     if request.method == "POST" and form.is_valid():
         kept = form.save()
         _write_down(request, kept, _("Planned."))
@@ -197,12 +199,15 @@ def _act(request: HttpRequest, experiment: Experiment) -> HttpResponse:
             said = {"arm": experiment.shipped_arm}
             _write_down(request, experiment, _("Shipped the arm %(arm)s.") % said)
             _write_down_settings(request, experiment, _("Shipped the arm %(arm)s.") % said)
+            _write_down_version(request, experiment, experiment.shipped_arm, _("Shipped the arm %(arm)s.") % said)
             messages.success(request, _("%(arm)s is now what everybody gets.") % said)
         elif action == "unship":
+            arm = experiment.shipped_arm
             lifecycle.unship(experiment, by=request.user)
+            _write_down_version(request, experiment, arm, _("Took the shipping back."))
             _write_down(request, experiment, _("Took the shipping back."))
             _write_down_settings(request, experiment, _("Took the shipping back."))
-            messages.success(request, _("The plugin has the settings again that it had before."))
+            messages.success(request, _("What answered before answers again."))
         elif action == "refresh":
             results.refresh(experiment)
     except lifecycle.CannotBe as error:
@@ -261,6 +266,8 @@ def _notes(experiment: Experiment) -> list[str]:
     if not experiment.holdout and not registry.is_on(experiment.shop_id, experiment.plugin):
         words = _("%(plugin)s is switched off in this shop: nobody is drawn.")
         notes.append(words % {"plugin": _plugin_name(experiment)})
+    if experiment.state in (State.DRAFT, State.RUNNING):
+        notes += canary.notes(experiment.shop_id, experiment.parsed_arms)
     return notes
 
 
@@ -314,6 +321,13 @@ def _write_down_settings(request: Any, experiment: Experiment, message: str) -> 
     """The same at the plugin whose settings it was."""
     rows = PluginState.objects.filter(shop=request.shop, plugin=experiment.plugin)
     audit.write(request, rows, f"{experiment.name}: {message}")
+
+
+def _write_down_version(request: Any, experiment: Experiment, arm: str, message: str) -> None:
+    """The same at the version that it sent live, or took off."""
+    versions = [each.version for each in experiment.parsed_arms if each.name == arm and each.version]
+    if versions:
+        audit.write(request, Version.objects.of(request.shop).filter(pk__in=versions), f"{experiment.name}: {message}")
 
 
 def _lines(experiment: Experiment, found: Summary | None) -> list[dict[str, Any]]:

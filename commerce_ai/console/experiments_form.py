@@ -12,10 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from commerce_ai import registry
 from commerce_ai.console.arms_field import ArmsField
-from commerce_ai.decisions.experiments import outlook, results
+from commerce_ai.decisions.experiments import canary, outlook, results
 from commerce_ai.decisions.experiments.arms import asking
 from commerce_ai.decisions.experiments.lifecycle import MOST_HELD_OUT
 from commerce_ai.decisions.experiments.models import Experiment
+from commerce_ai.learning.models import Version
 
 PLANNED = 20_000  # where nothing is known
 LEAST_PLANNED = 100
@@ -70,16 +71,24 @@ class ExperimentForm(forms.ModelForm):
             "stops_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         }
 
-    def __init__(self, *args: Any, plugin: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, plugin: str = "", version: Version | None = None, **kwargs: Any) -> None:
+        """For a new one `plugin` says where it begins, or `version` which one is tried against the live one."""
         super().__init__(*args, **kwargs)
+        self.fields["arms"].widget.versions = [
+            (each.pk, f"v{each.pk} {each.learner}, {each.get_state_display()}, {each.created_at:%Y-%m-%d}")
+            for each in canary.offered(self.instance.shop_id)
+        ]
         self.fields["planned"].required = False
         audience = self.instance.parsed_audience
         self.initial["who"] = {True: "known", False: "new", None: ""}[audience.known]
         self.initial["countries"] = ", ".join(audience.countries)
         if self.instance.pk is None:
             draws = asking()
+            plugin = (version and canary.plugin_of(version)) or plugin
             plugin = plugin if plugin in draws else next(iter(draws), "")
-            self.initial.update(plugin=plugin, arms=example(plugin), planned=None)
+            self.initial.update(plugin=plugin, arms=trial(version) if version else example(plugin), planned=None)
+            if version:
+                self.initial["name"] = say("%(version)s on a share of the visitors") % {"version": version}
             if plugin:
                 self.initial["unit"] = draws[plugin].units[0]
 
@@ -128,6 +137,14 @@ def example(plugin: str) -> list[dict[str, Any]]:
     return [
         {"name": say("without AI"), "weight": 1, "config": {emergency: True} if emergency else {}},
         {"name": say("with AI"), "weight": 1, "config": {}},
+    ]
+
+
+def trial(version: Version) -> list[dict[str, Any]]:
+    """A version that a few see first, against what is live."""
+    return [
+        {"name": say("live"), "weight": 95, "config": {}},
+        {"name": f"v{version.pk}", "weight": 5, "config": {}, "version": version.pk},
     ]
 
 

@@ -42,6 +42,25 @@ def live(shop_id: int, slot: str) -> tuple[LiveVersion, ...]:
     return _warm(slot).get(shop_id)
 
 
+def answering(shop_id: int, slot: str, instead: LiveVersion | None = None) -> tuple[LiveVersion, ...]:
+    """What is `live`, with one version (of any state, by `load`) in the place of the live one that it would replace."""
+    now = live(shop_id, slot)
+    if instead is None or instead.learner.slot != slot or instead in now:
+        return now
+    single = registry.slot(slot).single
+    others = () if single else (each for each in now if each.learner.name != instead.learner.name)
+    return tuple(sorted((*others, instead), key=_rank))
+
+
+def load(shop_id: int, version_id: int) -> LiveVersion | None:
+    """One version of a shop, whatever its state, from its files: reads Postgres. None, with the reason on its row, if
+    it can't be loaded."""
+    from commerce_ai.learning.models import Version
+
+    row = Version.objects.of(shop_id).filter(pk=version_id).select_related("shop").first()
+    return None if row is None else _try(row)
+
+
 def load_all() -> None:
     """Load everything that is live, so that no visitor pays for it: a web process does so when it starts."""
     from commerce_ai.learning.models import Version

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from commerce_ai import registry
-from commerce_ai.learning import artifacts, leases
+from commerce_ai.learning import artifacts, keeping, leases
 from commerce_ai.learning.learner import Cancelled, Evaluation, Window
 from commerce_ai.learning.models import Run, Version
 from commerce_ai.learning.params import params_json
@@ -179,10 +179,10 @@ def _publish_soon(version: Version) -> None:
 
 
 def _let_old_files_go(version: Version) -> None:
-    """Keep the files of the live version, of the one a roll-back would go to, and of the newest few."""
+    """Keep the files of the live version, of the one a roll-back would go to, of those on trial, and of the newest."""
     kept = getattr(settings, "ARTIFACTS_KEPT", 10)
     same = Version.objects.of(version.shop_id).filter(exclusive_key=version.exclusive_key).exclude(manifest="")
-    needed = {version.pk}
+    needed = {version.pk} | keeping.needed(version.shop_id)
     for live in same.filter(state=Version.State.LIVE):
         needed |= {live.pk, live.replaced_id or live.pk}
     for old in same.exclude(pk__in=needed).order_by("-created_at", "-pk")[kept:]:

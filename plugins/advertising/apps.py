@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Draws, Health, Need, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Known, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.http import HttpRequest
 
-    from commerce_ai.shop.models import Shop
+    from commerce_ai.shop.models import Customer, Shop
 
 
 class AdvertisingPlugin(Plugin):
@@ -24,7 +24,13 @@ class AdvertisingPlugin(Plugin):
     summary = _("Chooses whom a campaign persuades, and whom it does not.")
     icon = "campaign"
     fallback = _("Campaigns are shown to a random share of the customers, so that there is something to learn from.")
-    draws = Draws(("ads",), emergency="hold")
+    draws = Draws(
+        ("ads",),
+        emergency="hold",
+        untried=_(
+            "Campaigns are chosen by what the live version says of every customer beforehand: no other says anything."
+        ),
+    )
     slots = (
         Slot(
             "advertising.uplift",
@@ -64,6 +70,11 @@ class AdvertisingPlugin(Plugin):
         from plugins.advertising import admin
 
         return admin.findings(shop)
+
+    def known(self, shop: Shop, customer: Customer) -> list[Known]:
+        from plugins.advertising import person
+
+        return person.known(shop, customer)
 
     def needs(self, shop: Shop) -> list[Need]:
         from plugins.advertising import admin

@@ -20,7 +20,6 @@ from commerce_ai.decisions.experiments.drawing import Drawn, draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ids import time_of
-from commerce_ai.learning.live import live
 from commerce_ai.shop.consent import Purpose, allows
 from commerce_ai.shop.facts import shop_facts
 from commerce_ai.shop.kept import customer_ids
@@ -123,7 +122,7 @@ def _choose(
 ) -> Outcome:
     """By uplift × value − cost where somebody knows them, else by chance."""
     settings = drawn.settings
-    version = None if drawn.held_out else next(iter(live(shop_id, SLOT)), None)
+    version = next(iter(drawn.versions(SLOT)), None)
     known = worth.of_customer.get(shop_id, person.customer_id) if profiled and person.customer_id else None
     uplifts = [known.uplift_of(each.id) for each in running] if known and version else None
     period = now.toordinal() // settings.outcome_days

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Draws, Health, Need, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Known, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.http import HttpRequest
 
-    from commerce_ai.shop.models import Shop
+    from commerce_ai.shop.models import Customer, Shop
 
 
 class FraudPlugin(Plugin):
@@ -24,7 +24,7 @@ class FraudPlugin(Plugin):
     summary = _("Says which payments to let through, to look at, or to refuse.")
     icon = "shield"
     fallback = _("Rules alone decide.")
-    draws = Draws(("score",), emergency="rules_only", units=("customer",))
+    draws = Draws(("score",), emergency="rules_only", units=("customer",), tries=("fraud.score",))
     slots = (
         Slot(
             "fraud.score",
@@ -58,6 +58,11 @@ class FraudPlugin(Plugin):
         from plugins.fraud import admin
 
         return admin.findings(shop)
+
+    def known(self, shop: Shop, customer: Customer) -> list[Known]:
+        from plugins.fraud import person
+
+        return person.known(shop, customer)
 
     def needs(self, shop: Shop) -> list[Need]:
         from plugins.fraud import admin

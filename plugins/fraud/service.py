@@ -20,7 +20,6 @@ from commerce_ai.decisions import payload
 from commerce_ai.decisions.experiments.drawing import draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
-from commerce_ai.learning.live import live
 from commerce_ai.shop.facts import shop_facts
 from commerce_ai.shop.kept import customer_ids
 from plugins.fraud import entities, features, models, policy, queries, reasons, rules, seen
@@ -43,10 +42,10 @@ def score(shop_id: int, request: Request, subject: Subject = NOBODY) -> Answer:
     started = time.perf_counter()
     drawn = draw(shop_id, PLUGIN, "", subject)
     settings, person = drawn.settings, subject.customer_external_id
-    versions = () if settings.rules_only or drawn.held_out else live(shop_id, SLOT)
+    versions = () if settings.rules_only else drawn.versions(SLOT)
     version = versions[0] if versions else None
     known = _Known(shop_id, request, version)
-    probability, why, fallback = None, [], ""
+    probability, why, fallback = None, [], drawn.why
     if version is not None:
         try:
             probability, why = _by_version(version.scorer, known)
@@ -55,7 +54,7 @@ def score(shop_id: int, request: Request, subject: Subject = NOBODY) -> Answer:
             fallback = say("The live version could not answer: rules alone decide.")
             version = None
     if version is None:
-        fallback = fallback or drawn.why or _why_rules(settings)
+        fallback = fallback or _why_rules(settings)
         hits = rules.broken(known.features, set(request.countries), limits_of(settings))
         why = [reasons.of_rule(hit) for hit in hits]
     odds = probability if probability is not None else RULE_ODDS[min(len(why), len(RULE_ODDS) - 1)]
@@ -76,6 +75,7 @@ def score(shop_id: int, request: Request, subject: Subject = NOBODY) -> Answer:
         flags=(
             *(("fallback",) if fallback and not drawn.held_out else ()),
             *(("history",) if known.history != "full" else ()),
+            *drawn.flags,
         ),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
         **drawn.marks,

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Draws, Health, Need, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Known, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from commerce_ai.shop.models import Shop
+    from commerce_ai.shop.models import Customer, Shop
 
 
 class RecommendationPlugin(Plugin):
@@ -22,7 +22,9 @@ class RecommendationPlugin(Plugin):
     summary = _("Chooses the products to show, for known customers, sessions and strangers.")
     icon = "recommend"
     fallback = _("The shop's bestsellers answer.")
-    draws = Draws(("recommendations", "similar"), emergency="bestsellers_only")
+    draws = Draws(
+        ("recommendations", "similar"), emergency="bestsellers_only", tries=("recommendation.candidates",)
+    )  # fmt: skip
     slots = (
         Slot(
             "recommendation.candidates",
@@ -54,6 +56,11 @@ class RecommendationPlugin(Plugin):
         from plugins.recommendation import admin
 
         return admin.findings(shop)
+
+    def known(self, shop: Shop, customer: Customer) -> list[Known]:
+        from plugins.recommendation import person
+
+        return person.known(shop, customer)
 
     def needs(self, shop: Shop) -> list[Need]:
         from plugins.recommendation import admin

@@ -20,7 +20,6 @@ from commerce_ai.decisions.experiments.drawing import Drawn, draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, record
 from commerce_ai.ingest import visitors
-from commerce_ai.learning.live import live
 from commerce_ai.shop import consent
 from commerce_ai.shop.catalogue import catalogue_of
 from commerce_ai.shop.kept import customer_ids
@@ -46,7 +45,7 @@ def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True
     """Products for `subject` (an api `Subject`). With `keep` false no decision is stored: a look from the console."""
     started = time.perf_counter()
     settings, drawn = _settings(shop_id, subject, request.placement)
-    versions = in_turn(shop_id, settings)
+    versions = in_turn(drawn, settings)
     wish = _wish(shop_id, subject, request, settings, versions)
     if request.placement == "product" and len(wish.visit.context):
         fill_similar(wish, versions, int(wish.visit.context[-1]))
@@ -59,7 +58,7 @@ def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, ke
     started = time.perf_counter()
     request = msgspec.structs.replace(request, products=(product_id,))
     settings, drawn = _settings(shop_id, subject, "product")
-    versions = in_turn(shop_id, settings)
+    versions = in_turn(drawn, settings)
     wish = _wish(shop_id, subject, request, settings, versions)
     if not len(wish.visit.context):
         raise UnknownProduct(product_id)
@@ -73,11 +72,11 @@ def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, ke
     return _answer(shop_id, subject, request, settings, wish, versions, "similar", started, keep, drawn)
 
 
-def in_turn(shop_id: int, settings: Any) -> list[Any]:
-    """The live versions in the order they are asked: the chosen source, then by validation, bestsellers last."""
+def in_turn(drawn: Drawn, settings: Any) -> list[Any]:
+    """Versions in the order they are asked: the chosen source, then by validation, bestsellers last."""
     if settings.bestsellers_only or settings.source == ONLY_BESTSELLERS:
         return []
-    versions = live(shop_id, SLOT)
+    versions = drawn.versions(SLOT)
     chosen = [each for each in versions if each.learner.name == settings.source]
     others = [each for each in versions if each.learner.name != settings.source]
     if settings.source == AUTO:
@@ -173,7 +172,7 @@ def _answer(
     started: float, keep: bool, drawn: Drawn,
 ) -> Answer:  # fmt: skip
     chose = wish.answered[0] if wish.answered else None
-    fallback_reason = "" if chose else drawn.why or _why_fallback(settings, wish, versions)
+    fallback_reason = "" if chose and not drawn.stands_in else drawn.why or _why_fallback(settings, wish, versions)
     reasons: dict[Any, Reason | None] = {}
     items = [_item(wish, position, pick, reasons) for position, pick in enumerate(wish.picks, 1)]
     # What the visitor does next may be tied to this answer only if they let themselves be counted.
@@ -189,7 +188,7 @@ def _answer(
         session_id=subject.session_id if counted else None,
         version_id=chose.version_id if chose else None,
         payload=payload.Payload(items=[_kept(wish, each, pick) for each, pick in zip(items, wish.picks, strict=True)]),
-        flags=("fallback",) if fallback_reason and settings.source != ONLY_BESTSELLERS else (),
+        flags=(*(("fallback",) if fallback_reason and settings.source != ONLY_BESTSELLERS else ()), *drawn.flags),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
         **drawn.marks,
     )

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Draws, Health, Need, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Draws, Health, Known, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from commerce_ai.shop.models import Shop
+    from commerce_ai.shop.models import Customer, Shop
 
 
 class SupportPlugin(Plugin):
@@ -22,7 +22,7 @@ class SupportPlugin(Plugin):
     summary = _("Answers customers from the shop's own facts and articles, or hands over to a person.")
     icon = "support_agent"
     fallback = _("Articles are searched by words; a person answers the rest.")
-    draws = Draws(("reply",), emergency="people_only")
+    draws = Draws(("reply",), emergency="people_only", tries=("support.intent",))
     slots = (
         Slot(
             "support.intent",
@@ -54,6 +54,11 @@ class SupportPlugin(Plugin):
         from plugins.support import admin
 
         return admin.findings(shop)
+
+    def known(self, shop: Shop, customer: Customer) -> list[Known]:
+        from plugins.support import person
+
+        return person.known(shop, customer)
 
     def needs(self, shop: Shop) -> list[Need]:
         from plugins.support import admin

@@ -50,23 +50,22 @@ def find(
 class _Shelf:
     articles: queries.Articles
     vectors: list[Any] | None
-    version_id: int | None
 
 
-_shelves: dict[int, _Shelf] = {}
+_shelves: dict[tuple[int, int | None], _Shelf] = {}
+MOST_SHELVES = 4  # of one shop: versions on trial answer in turn with the live one
 
 
 def _shelf(shop_id: int, version: Any) -> _Shelf:
     articles = queries.articles(shop_id)
     version_id = version.version_id if version else None
-    held = _shelves.get(shop_id)
-    if (
-        held is None
-        or held.version_id != version_id
-        or (held.articles.ids, held.articles.mark) != (articles.ids, articles.mark)
-    ):
-        held = _Shelf(articles, _vectors(articles, version) if version else None, version_id)
-        _shelves[shop_id] = held
+    held = _shelves.get((shop_id, version_id))
+    if held is None or (held.articles.ids, held.articles.mark) != (articles.ids, articles.mark):
+        held = _Shelf(articles, _vectors(articles, version) if version else None)
+        _shelves.pop((shop_id, version_id), None)
+        _shelves[shop_id, version_id] = held
+        for each in [each for each in list(_shelves) if each[0] == shop_id][:-MOST_SHELVES]:
+            _shelves.pop(each, None)
     return held
 
 

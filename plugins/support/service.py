@@ -21,7 +21,6 @@ from commerce_ai.decisions.experiments.drawing import Drawn, draw
 from commerce_ai.decisions.reasons import Reason
 from commerce_ai.decisions.record import NewDecision, new_decision_id, record
 from commerce_ai.ids import uuid7
-from commerce_ai.learning.live import live
 from commerce_ai.shop.models import Conversation, Customer, Shop
 from plugins.support import conversations, features, library, phrasing, queries
 from plugins.support.answers import Answer, Citation, Question
@@ -70,7 +69,7 @@ def reply(shop_id: int, subject: Any, question: Question, *, trusted: bool = Fal
     drawn = draw(shop_id, PLUGIN, PLACEMENT, asker)
     settings = drawn.settings
     customer = queries.customer_of(shop_id, subject.customer_external_id) if subject.proven else None
-    reading = Reading() if settings.people_only or drawn.held_out else _read(shop_id, question.text)
+    reading = Reading() if settings.people_only else _read(drawn, question.text)
     with transaction.atomic():
         conversation = conversations.enter(shop, subject, customer, question, trusted)
         asked, is_new = conversations.note(conversation, question)
@@ -158,8 +157,8 @@ def _bar(passage: library.Passage, settings: Any) -> float:
     return max(settings.least_nearness, settings.sure_nearness if passage.on_topic is False else 0)
 
 
-def _read(shop_id: int, text: str) -> Reading:
-    version = next(iter(live(shop_id, SLOT)), None)
+def _read(drawn: Drawn, text: str) -> Reading:
+    version = next(iter(drawn.versions(SLOT)), None)
     if version is None:
         return Reading()
     try:
@@ -224,7 +223,7 @@ def _decide(
             },
         ),
         reasons=[each.code for each in answer.reasons],
-        flags=("fallback",) if answer.fallback and not drawn.held_out else (),
+        flags=(*(("fallback",) if answer.fallback and not drawn.held_out else ()), *drawn.flags),
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
         **drawn.marks,
     )

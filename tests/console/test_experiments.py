@@ -16,6 +16,7 @@ from commerce_ai.decisions.experiments import lifecycle, outlook
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.models import Decision, Outcome
 from commerce_ai.ids import uuid7
+from commerce_ai.learning.models import Version
 from commerce_ai.shop.models import Shop
 from commerce_ai.shop.revision import refresher
 from tests.factories import OrderFactory
@@ -219,3 +220,45 @@ def test_an_analyst_reads_and_other_shops_are_out_of_reach(sign_in, shop, other)
 @pytest.mark.parametrize("pk", [0, 999_999])
 def test_there_is_no_such_experiment(owner, pk):
     assert owner.get(f"{LIST}{pk}/").status_code == 404
+
+
+def version_of(shop: Shop, slot: str = "recommendation.candidates", **fields) -> Version:
+    learner = "recommendation.collaborative" if slot.startswith("rec") else "sentiment.aspects"
+    fields = {"manifest": "f" * 64, "recipe": "r", **fields}
+    return Version.objects.create(shop=shop, slot=slot, learner=learner, exclusive_key=f"{slot}/x", **fields)
+
+
+def test_a_version_is_tried_on_a_share_from_its_page(owner, shop):
+    tried = version_of(shop)
+    shown = unescape(owner.get(reverse("admin:learning_version_change", args=[tried.pk])).content.decode())
+    assert f"{ADD}?version={tried.pk}" in shown
+    form = owner.get(ADD, {"version": tried.pk}).context["form"]
+    assert [(each["weight"], each.get("version")) for each in form["arms"].value()] == [(95, None), (5, tried.pk)]
+    given = filled(owner, **{
+        "arms-0-config": "", "arms-1-config": "", "arms-1-name": f"v{tried.pk}", "arms-1-version": str(tried.pk),
+    })  # fmt: skip
+    owner.post(ADD, given)
+    made = Experiment.objects.of(shop).get()
+    assert [each.version for each in made.parsed_arms] == [None, tried.pk]
+    assert f"version v{tried.pk}" in unescape(owner.get(page_of(made)).content.decode())
+    assert owner.get(f"{page_of(made)}change/").content.decode().count(f'value="{tried.pk}" selected') == 1
+    Version.objects.of(shop).update(load_error="it is broken")
+    assert "can't be loaded (it is broken)" in unescape(owner.get(page_of(made)).content.decode())
+
+
+@pytest.mark.parametrize(
+    "fields", [{"state": "live"}, {"manifest": ""}, {"slot": "sentiment.aspects"}, {"slot": "advertising.uplift"}]
+)
+def test_only_what_could_answer_a_share_can_be_tried(owner, shop, fields):
+    found = version_of(shop, **fields)
+    shown = unescape(owner.get(reverse("admin:learning_version_change", args=[found.pk])).content.decode())
+    assert f"?version={found.pk}" not in shown
+
+
+def test_a_version_of_another_shop_is_not_offered(owner, shop, other):
+    theirs = version_of(other)
+    assert [each.get("version") for each in owner.get(ADD, {"version": theirs.pk}).context["form"]["arms"].value()] == [
+        None, None,
+    ]  # fmt: skip
+    answer = owner.post(ADD, filled(owner, **{"arms-1-version": str(theirs.pk)}))
+    assert f"no version v{theirs.pk}" in unescape(answer.content.decode())

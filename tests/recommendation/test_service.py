@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from commerce_ai import registry
 from commerce_ai.api.callers import Subject
+from commerce_ai.decisions.experiments import drawing
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ingest import visitors
 from commerce_ai.learning.learner import Metric, Silent, Window
-from commerce_ai.learning.live import LiveVersion
+from commerce_ai.learning.live import LiveVersion, live
 from commerce_ai.learning.recipe import recipe_of
 from commerce_ai.shop.models import Order, Product, StockLevel
 from commerce_ai.shop.revision import bump, refresher
@@ -261,7 +262,7 @@ def test_the_emergency_switch_lets_no_version_answer(shop, go_live):
 def test_a_version_that_breaks_leaves_its_turn_to_the_next(shop, go_live, monkeypatch):
     go_live(shop, COLLABORATIVE, figure=0.3)
     go_live(shop, POPULARITY, figure=0.2)
-    best = service.live(shop.pk, service.SLOT)[0]
+    best = live(shop.pk, service.SLOT)[0]
     monkeypatch.setattr(best.scorer, "candidates", lambda *args, **more: 1 / 0)
     answer = recommend(shop.pk, STRANGER, Request(n=5))
     assert answer.version.startswith(POPULARITY) and len(answer.items) == 5
@@ -296,7 +297,7 @@ def test_any_learner_of_the_slot_answers_by_frames(shop, monkeypatch):
     Product.objects.of(shop).filter(pk=gone.pk).update(active=False)
     chosen = [product(shop, each).pk for each in ("P00007", "P00002", "P00005")]
     version = LiveVersion(7, PlainLearner(chosen), Plain(), {}, None, Path(), "")
-    monkeypatch.setattr(service, "live", lambda shop_id, slot: (version,))
+    monkeypatch.setattr(drawing, "answering", lambda shop_id, slot, instead: (version,))
     answer = recommend(shop.pk, customer("C000001"), Request(n=5))
     assert ids(answer)[:2] == ["P00007", "P00005"] and len(answer.items) == 5
     assert [item.source for item in answer.items] == ["acme.plain"] * 2 + ["bestsellers"] * 3

@@ -9,7 +9,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from commerce_ai.console.charts import Chart, Series
+from commerce_ai.console.scope import may
 from commerce_ai.console.views.runs import in_short, may_train, metric_of, metrics_table
+from commerce_ai.decisions.experiments import canary
 from commerce_ai.learning.explaining import Explanation
 from commerce_ai.learning.models import Version
 from commerce_ai.learning.versions import live_row
@@ -26,6 +28,7 @@ def context(request: HttpRequest, version: Version) -> dict[str, Any]:
         **_explained(version), "chosen": verdict.get("chosen") or {}, "notes": _notes(version, verdict),
         "verdict": verdict,
         "may_promote": version.state != Version.State.LIVE and bool(version.manifest) and _known(version),
+        "may_try": canary.may_try(version) and may(request, "operator"),
         "may_roll_back": version.state == Version.State.LIVE and version.replaced_id is not None,
     }  # fmt: skip
 

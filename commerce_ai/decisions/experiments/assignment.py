@@ -1,8 +1,9 @@
 """Who sees which arm: a stable hash of salt and unit, so that nothing has to be kept and every process agrees.
 
-Warm, nothing is read from Postgres: running experiments are in memory, follow the topic ``experiments``, and units are
-tokens (`units.py`). The global holdout comes first; then the one experiment that the unit, the plugin and the placement
-fall into. Experiments of one exclusive group own disjoint slices of [0, 1) of one hash, so that nobody is in two.
+Warm, nothing is read from Postgres: running experiments with the versions that their arms name are in memory, follow
+the topic ``experiments``, and units are tokens (`units.py`). The global holdout comes first; then the one experiment
+that the unit, the plugin and the placement fall into. Experiments of one exclusive group own disjoint slices of [0, 1)
+of one hash, so that nobody is in two.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from commerce_ai import registry
 from commerce_ai.decisions.experiments import units
 from commerce_ai.decisions.experiments.arms import HOLDOUT, Arm, Audience, settings_of
 from commerce_ai.decisions.experiments.models import TOPIC, Experiment
-from commerce_ai.shop.revision import Warm
+from commerce_ai.learning import live
+from commerce_ai.learning.live import LiveVersion
+from commerce_ai.shop.revision import Warm, refresher
 
 
 class Assigned(msgspec.Struct, frozen=True):
@@ -34,11 +37,11 @@ class Assigned(msgspec.Struct, frozen=True):
 
 def assign(shop_id: int, plugin: str, placement: str, subject: Any) -> Assigned | None:
     """The arm of an api `Subject`; None for who is in no experiment, as everybody without any id."""
-    plan = _plans.get(shop_id)
-    if not plan:
+    plans = _running.get(shop_id).plans
+    if not plans:
         return None
     now = timezone.now()
-    for each in plan:
+    for each in plans:
         if not each.runs(plugin, placement, now):
             continue
         token = units.token_of(shop_id, each.unit, subject)
@@ -54,7 +57,19 @@ def assign(shop_id: int, plugin: str, placement: str, subject: Any) -> Assigned 
 
 def measured(shop_id: int, plugin: str) -> bool:
     """Whether the holdout or an experiment of the plugin runs: then its decisions are counted, drawn or not."""
-    return any(each.holdout or each.plugin == plugin for each in _plans.get(shop_id))
+    return any(each.holdout or each.plugin == plugin for each in _running.get(shop_id).plans)
+
+
+def on_trial(shop_id: int, version_id: int) -> LiveVersion | None:
+    """A version that an arm names, loaded before anybody could be drawn there; None where it can't be."""
+    return _running.get(shop_id).versions.get(version_id)
+
+
+def load_all() -> None:
+    """Load what runs, and the versions in its arms, so that no visitor waits for them: as a web process starts."""
+    rows = Experiment.objects.filter(state=Experiment.State.RUNNING)  # every shop's
+    for shop_id in rows.values_list("shop_id", flat=True).distinct():
+        _running.get(shop_id)
 
 
 def position(salt: str, token: str) -> float:
@@ -109,7 +124,23 @@ def _meant(shop_id: int, audience: Audience, subject: Any) -> bool:
     return not audience.countries or units.country_of(shop_id, subject) in audience.countries
 
 
-def _load(shop_id: int) -> tuple[Plan, ...]:
+class Running(msgspec.Struct, frozen=True):
+    """What runs in a shop. `versions` are those that arms name, by id, as far as they can be loaded."""
+
+    plans: tuple[Plan, ...] = ()
+    versions: dict[int, LiveVersion] = {}
+
+
+def _load(shop_id: int, old: Running = Running()) -> Running:  # noqa: B008 (frozen)
+    plans = _plans(shop_id)
+    named = {arm.version for each in plans for arm in each.arms if arm.version}
+    found = {each: old.versions.get(each) or live.load(shop_id, each) for each in sorted(named)}
+    versions = {number: each for number, each in found.items() if each is not None}
+    (_wanting.add if len(versions) < len(named) else _wanting.discard)(shop_id)
+    return Running(plans, versions)
+
+
+def _plans(shop_id: int) -> tuple[Plan, ...]:
     rows = Experiment.objects.of(shop_id).filter(state=Experiment.State.RUNNING, starts_at__isnull=False)
     installed = {each.slug for each in registry.plugins()}
     return tuple(
@@ -128,4 +159,13 @@ def _arms(row: Experiment) -> tuple[Arm, ...]:
     return tuple(msgspec.structs.replace(each, config=settings_of(each, row.plugin)) for each in row.parsed_arms)
 
 
-_plans: Warm[tuple[Plan, ...]] = Warm(TOPIC, _load)
+def _try_again(shop_id: int | None) -> None:
+    """Versions have moved: those that could not be loaded are tried once more, with the next request."""
+    for each in list(_wanting) if shop_id is None else [shop_id]:
+        if each in _wanting:
+            _running.forget(each)
+
+
+_wanting: set[int] = set()  # shops where a version in an arm could not be loaded
+_running: Warm[Running] = Warm(TOPIC, _load, reload=_load)
+refresher.on("versions", _try_again)

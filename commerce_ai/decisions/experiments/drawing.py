@@ -3,8 +3,8 @@
 ::
 
     drawn = draw(shop_id, PLUGIN, request.placement, subject)
-    versions = () if drawn.held_out else live(shop_id, SLOT)     # and answer by `drawn.settings`
-    NewDecision(..., **drawn.marks)                              # with `drawn.why` among the words of the answer
+    versions = drawn.versions(SLOT)                         # and answer by `drawn.settings`
+    NewDecision(..., flags=drawn.flags, **drawn.marks)      # with `drawn.why` among the words of the answer
 
 Who may not be counted is not drawn: they get what the shop has set, and no decision names them for this.
 """
@@ -21,16 +21,23 @@ from django.utils.translation import gettext as say
 from commerce_ai import registry
 from commerce_ai.decisions.experiments import assignment
 from commerce_ai.decisions.experiments.assignment import Assigned
+from commerce_ai.learning.live import LiveVersion, answering
 from commerce_ai.shop.consent import Purpose, allows
 
 
 class Drawn(msgspec.Struct, frozen=True):
     """`settings` to answer by. `measured`: something runs here that counts this person, in an arm or not, so that the
-    decision must say who they are."""
+    decision must say who they are. `instead` answers in the place of a live version."""
 
+    shop_id: int
     settings: Any
     assigned: Assigned | None = None
     measured: bool = False
+    instead: LiveVersion | None = None
+
+    def versions(self, slot: str) -> tuple[LiveVersion, ...]:
+        """What may answer in a slot, best first: what is live, or what stands in its place here; none if held out."""
+        return () if self.held_out else answering(self.shop_id, slot, self.instead)
 
     @property
     def held_out(self) -> bool:
@@ -42,13 +49,25 @@ class Drawn(msgspec.Struct, frozen=True):
         return self.assigned is not None and not self.assigned.holdout
 
     @property
+    def stands_in(self) -> bool:
+        """The version of the arm could not be loaded: a live one answers in its place."""
+        return self.assigned is not None and self.assigned.version is not None and self.instead is None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What the decision's row is flagged with, beside the plugin's own."""
+        return ("stand_in",) if self.stands_in else ()
+
+    @property
     def marks(self) -> dict[str, Any]:
         """What the decision's row says of it."""
         return {"experiment_id": self.assigned.experiment_id, "arm": self.assigned.arm} if self.assigned else {}
 
     @property
     def why(self) -> str:
-        """The reason for a fallback, where the holdout is one."""
+        """The reason for a fallback, where the draw is one."""
+        if self.stands_in:
+            return say("The version on trial could not be loaded: the live one answers in its place.")
         return say("Held out: this person sees no AI, so that its worth can be measured.") if self.held_out else ""
 
 
@@ -59,12 +78,14 @@ def draw(shop_id: int, plugin: str, placement: str, subject: Any) -> Drawn:
     """
     settings = registry.settings_for(shop_id, plugin)
     if not assignment.measured(shop_id, plugin) or not _counted(shop_id, subject):
-        return Drawn(settings)
+        return Drawn(shop_id, settings)
     found = assignment.assign(shop_id, plugin, placement, subject)
     emergency = getattr(getattr(apps.get_app_config(plugin), "draws", None), "emergency", "")
     if found is None or (not found.holdout and getattr(settings, emergency, False)):
-        return Drawn(settings, measured=True)
-    return Drawn(dataclasses.replace(settings, **found.config) if found.config else settings, found, True)
+        return Drawn(shop_id, settings, measured=True)
+    overlaid = dataclasses.replace(settings, **found.config) if found.config else settings
+    instead = assignment.on_trial(shop_id, found.version) if found.version is not None else None
+    return Drawn(shop_id, overlaid, found, True, instead)
 
 
 def _counted(shop_id: int, subject: Any) -> bool:

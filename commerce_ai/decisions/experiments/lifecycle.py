@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as say
 
 from commerce_ai import registry
+from commerce_ai.decisions.experiments import canary
 from commerce_ai.decisions.experiments.arms import HOLDOUT, REST, Arm, settings_of
 from commerce_ai.decisions.experiments.models import Experiment
 from commerce_ai.models import PluginState
@@ -57,13 +60,18 @@ def stop(experiment: Experiment, at: datetime | None = None) -> Experiment:
 
 
 def ship(experiment: Experiment, arm: str, by: Any = None) -> Experiment:
-    """Make an arm's settings those of the plugin, for everybody; stops what is running. `unship` undoes it."""
+    """Give everybody what an arm got: its settings become the plugin's, its version live. Stops what is running;
+    `unship` undoes it."""
     with _held(experiment) as row:
         if row.holdout or row.state not in (State.RUNNING, State.STOPPED):
             raise CannotBe(say("Only an experiment that runs or was stopped can be shipped."))
         chosen = next((each for each in row.parsed_arms if each.name == arm), None)
         if chosen is None:
             raise CannotBe(say("There is no arm %(arm)s.") % {"arm": arm})
+        row.replaced_version = None
+        if chosen.version is not None:
+            with _said():
+                row.replaced_version = canary.send_live(row.shop_id, chosen.version, by)
         if chosen.config:
             now, shipped = _settings(row), settings_of(chosen, row.plugin)
             row.replaced = {name: _plain(now[name]) for name in shipped}
@@ -76,8 +84,8 @@ def ship(experiment: Experiment, arm: str, by: Any = None) -> Experiment:
 
 
 def unship(experiment: Experiment, by: Any = None) -> Experiment:
-    """Give the plugin the settings that it had before the arm was shipped. Raises CannotBe where somebody has changed
-    one of them since."""
+    """Give the plugin the settings and the live version that it had before the arm was shipped. Raises CannotBe where
+    somebody has changed one of them since."""
     with _held(experiment) as row:
         if row.state != State.SHIPPED:
             raise CannotBe(say("Nothing of it was shipped."))
@@ -86,10 +94,13 @@ def unship(experiment: Experiment, by: Any = None) -> Experiment:
         if moved := sorted(name for name in row.replaced if name in now and now[name] != theirs.get(name)):
             words = say("Changed since then: %(names)s. Set what you want in the plugin's own settings.")
             raise CannotBe(words % {"names": ", ".join(moved)})
+        if shipped is not None and shipped.version is not None:
+            with _said():
+                canary.take_back(row.shop_id, shipped.version, row.replaced_version, by)
         before = settings_of(Arm(row.shipped_arm, config=row.replaced), row.plugin)
         if before:
             registry.save_settings(row.shop, row.plugin, now | before, by=by)
-        row.state, row.shipped_arm, row.replaced = State.STOPPED, "", {}
+        row.state, row.shipped_arm, row.replaced, row.replaced_version = State.STOPPED, "", {}, None
         row.save()
     return row
 
@@ -141,6 +152,15 @@ class _held:
         self._atomic.__exit__(*error)
         if error[0] is None:
             self._given.refresh_from_db()
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What a version can't do, as what the experiment can't be."""
+    try:
+        yield
+    except canary.Moved as error:
+        raise CannotBe(str(error)) from None
 
 
 def _settings(row: Experiment) -> dict[str, Any]:

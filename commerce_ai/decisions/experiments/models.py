@@ -83,6 +83,7 @@ class Experiment(ShopModel):
     stops_at = models.DateTimeField(_("stop"), null=True, blank=True)
     shipped_arm = models.CharField(_("shipped arm"), max_length=64, blank=True, default="")
     replaced = models.JSONField(_("settings before"), default=dict, blank=True, editable=False)
+    replaced_version = models.BigIntegerField(_("live version before"), null=True, blank=True, editable=False)
     salt = models.CharField(max_length=64, default=new_salt, editable=False)
     created_at = models.DateTimeField(_("created at"), default=now, editable=False)
     looked_at = models.DateTimeField(_("figures of"), null=True, blank=True, editable=False)
@@ -127,7 +128,7 @@ class Experiment(ShopModel):
         for field, check in (
             ("plugin", lambda: check_plugin(self.plugin)),
             ("unit", lambda: check_unit(self.unit, self.plugin)),
-            ("arms", lambda: check_arms(self.arms, self.plugin)),
+            ("arms", self._check_arms),
             ("audience", lambda: check_audience(self.audience)),
         ):
             try:
@@ -138,6 +139,12 @@ class Experiment(ShopModel):
             found["stops_at"] = [str(_("It stops before it starts."))]
         if found:
             raise ValidationError(found)  # type: ignore[arg-type]
+
+    def _check_arms(self) -> None:
+        from commerce_ai.decisions.experiments.canary import check_versions
+
+        check_arms(self.arms, self.plugin)
+        check_versions(self.parsed_arms, self.shop_id, self.plugin)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Web processes follow within two seconds."""
