@@ -1,13 +1,16 @@
-# Everything a newcomer needs: make demo, make test. Options: PYTHON, VENV, ARGS, TORCH_INDEX.
+# Everything a newcomer needs: make demo, make test. Options: PYTHON, VENV, ARGS, TORCH_INDEX, SCREENSHOTS, ARTIFACTS.
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 # Another build of torch: make install TORCH_INDEX=<index address>. Empty: what pip finds.
 TORCH_INDEX ?=
+# Where the browser tests keep their pictures and the report of axe-core; CI names a folder of its own.
+ARTIFACTS ?= var
+SCREENSHOTS ?= $(ARTIFACTS)/screenshots
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help install demo up test lint format clean
+.PHONY: help install demo up test lint pictures format clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
@@ -36,7 +39,8 @@ up: $(VENV)/.installed ## run the platform (ARGS: --port, --var)
 test: $(VENV)/.installed-dev ## run every test on embedded services of its own
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
 		&& (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null 2>&1; } || true
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	@mkdir -p "$(SCREENSHOTS)" && rm -f "$(SCREENSHOTS)"/*.png "$(SCREENSHOTS)"/axe.*
+	SCREENSHOTS="$(abspath $(SCREENSHOTS))" $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy, import rules, migrations
 	$(BIN)/ruff check .
@@ -45,6 +49,9 @@ lint: $(VENV)/.installed-dev ## ruff, mypy, import rules, migrations
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	DEBUG=0 $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+pictures: $(VENV)/.installed-dev ## take README's pictures anew from a running demo (ARGS: --address, --var, --to)
+	$(BIN)/python -m tests.pictures $(ARGS)
 
 format: $(VENV)/.installed-dev ## let ruff write
 	$(BIN)/ruff check --fix .

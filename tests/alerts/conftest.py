@@ -8,6 +8,7 @@ import pytest
 
 from commerce_ai.alerts.models import Channel
 from commerce_ai.shop.models import Shop
+from tests.browsing import browser, chromium, garden, signed_in  # noqa: F401  (fixtures)
 from tests.factories import ShopFactory
 
 

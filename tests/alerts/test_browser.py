@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from django.urls import reverse
 
@@ -11,24 +9,21 @@ from commerce_ai import alerts
 from commerce_ai.alerts import inbox, rules
 from commerce_ai.alerts.models import AlertRule
 from tests.alerts.conftest import make_channel
-from tests.console.test_browser import browser, chromium, shop, signed_in  # noqa: F401  (fixtures)
+from tests.browsing import IN_A_BROWSER
 
-pytestmark = [
-    pytest.mark.browser, pytest.mark.process, pytest.mark.xdist_group("process"),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="Debian's chromium is not installed"),
-]  # fmt: skip
+pytestmark = [*IN_A_BROWSER, pytest.mark.process, pytest.mark.xdist_group("process")]
 
 
-def test_an_alert_is_acknowledged_and_the_bell_goes_quiet(signed_in, shop):  # noqa: F811
+def test_an_alert_is_acknowledged_and_the_bell_goes_quiet(signed_in, garden):
     page = signed_in.page
     for key, severity, money in (("ring:1", "critical", 940), ("surge:1", "warning", None), ("note:1", "info", 12.5)):
         alerts.raise_alert(
-            shop.pk, source="fraud", key=key, severity=severity, money=money, url="/console/",
+            garden.pk, source="fraud", key=key, severity=severity, money=money, url="/console/",
             title="More payments of one card than usual", detail="On 2026-03-01, beside the weeks before.",
         )  # fmt: skip
-    make_channel(shop, last_error="The receiver answered 503.")
-    rules.ensure(shop)
-    orders = AlertRule.objects.of(shop).get(metric="orders")
+    make_channel(garden, last_error="The receiver answered 503.")
+    rules.ensure(garden)
+    orders = AlertRule.objects.of(garden).get(metric="orders")
     for name, args in (
         ("alert-rules", ()),
         ("alert-channels", ()),
@@ -41,4 +36,4 @@ def test_an_alert_is_acknowledged_and_the_bell_goes_quiet(signed_in, shop):  # n
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("1 alert: Acknowledged.").wait_for()
     signed_in.settle()
-    assert inbox.open_count(shop) == 2
+    assert inbox.open_count(garden) == 2

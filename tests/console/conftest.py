@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from commerce_ai.shop.models import Shop
+from tests.browsing import browser, chromium, garden, signed_in  # noqa: F401  (fixtures)
 from tests.factories import ShopFactory, ShopMemberFactory, UserFactory
 
 SignIn = Callable[..., Client]
