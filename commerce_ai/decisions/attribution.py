@@ -90,7 +90,7 @@ _TABLES = """
     DROP TABLE IF EXISTS heard, heard_touch, who;
     CREATE TEMP TABLE heard (event_id uuid, identity_id bigint) ON COMMIT DROP;
     CREATE TEMP TABLE heard_touch (
-        id uuid, decision_id uuid, anonymous_id text, customer_id bigint, at timestamptz
+        id uuid, decision_id uuid, anonymous_id text, customer_id bigint, at timestamptz, first timestamptz
     ) ON COMMIT DROP;
     CREATE TEMP TABLE who (
         n bigint GENERATED ALWAYS AS IDENTITY, anonymous_id text, customer_id bigint, first timestamptz,
@@ -107,7 +107,8 @@ _TAKE = """
 """
 _TOUCHES = """
     INSERT INTO heard_touch
-    SELECT e.id, e.decision_id, e.anonymous_id, e.customer_id, e.occurred_at
+    SELECT e.id, e.decision_id, e.anonymous_id, e.customer_id, e.occurred_at,
+        e.occurred_at - CASE WHEN e.name = 'Order Completed' THEN interval '1 day' ELSE '0' END
     FROM (SELECT DISTINCT event_id FROM heard WHERE event_id IS NOT NULL) h
     JOIN shop_event e ON e.id = h.event_id AND e.shop_id = %(shop)s
 """
@@ -132,7 +133,7 @@ _OF_BUSY = f"""
 """  # noqa: S608  (made of constants only)
 _WHO = """
     INSERT INTO who (anonymous_id, customer_id, first, last)
-    SELECT anonymous_id, customer_id, min(at), max(at) + %(reach)s FROM heard_touch
+    SELECT anonymous_id, customer_id, min(first), max(at) + %(reach)s FROM heard_touch
     WHERE anonymous_id <> '' OR customer_id IS NOT NULL GROUP BY anonymous_id, customer_id
     UNION ALL
     SELECT i.anonymous_id, i.customer_id, '-infinity', 'infinity'

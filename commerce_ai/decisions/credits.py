@@ -92,7 +92,10 @@ _BUYERS = """
 _WITHOUT_STAFF = """
     DELETE FROM buyer WHERE order_id IN (SELECT order_id FROM buyer_customer JOIN staff USING (customer_id))
 """
-_EVENT = "e.id, e.name, e.decision_id, e.product_id, e.session_id, e.occurred_at, e.anonymous_id, e.agent"
+_EVENT = "e.id, e.name, e.decision_id, e.product_id, e.session_id, e.occurred_at, e.anonymous_id, e.agent, e.bought"
+# The order that an *Order Completed* names, as `commerce_ai.ingest.orders` reads it; one that names none is any.
+_BOUGHT = """CASE WHEN e.name = 'Order Completed' THEN coalesce(nullif(e.properties->>'order_id', ''),
+                nullif(e.properties->>'orderId', ''), e.properties->>'checkout_id', '') END AS bought"""
 # What the buyers did with decisions before they bought: tier 1 click, 2 view, 3 same session.
 _TOUCHES = f"""
     WITH names AS (
@@ -101,25 +104,30 @@ _TOUCHES = f"""
         SELECT c.order_id, i.anonymous_id FROM buyer_customer c
         JOIN shop_identity i ON i.customer_id = c.customer_id AND i.shop_id = %(shop)s
     ), done AS (
-        SELECT b.order_id, b.placed_at, {_EVENT} FROM names JOIN buyer b USING (order_id)
+        SELECT b.order_id, b.external_id, b.placed_at, {_EVENT} FROM names JOIN buyer b USING (order_id)
         CROSS JOIN LATERAL (
-            SELECT *, {AGENT} AS agent FROM shop_event e
+            SELECT *, {AGENT} AS agent, {_BOUGHT} FROM shop_event e
             WHERE e.shop_id = %(shop)s AND e.anonymous_id = names.anonymous_id
                 AND e.id >= {FLOOR.format("(b.placed_at - %(reach)s)")}
-                AND e.occurred_at BETWEEN b.placed_at - %(reach)s AND b.placed_at
-                AND (e.decision_id IS NOT NULL OR e.name = 'Order Completed')
+                AND (e.occurred_at BETWEEN b.placed_at - %(reach)s AND b.placed_at AND e.decision_id IS NOT NULL
+                    OR e.occurred_at BETWEEN b.placed_at - %(day)s AND b.placed_at + %(day)s
+                    AND e.name = 'Order Completed')
         ) e
         UNION
-        SELECT b.order_id, b.placed_at, {_EVENT} FROM buyer_customer c JOIN buyer b USING (order_id)
+        SELECT b.order_id, b.external_id, b.placed_at, {_EVENT} FROM buyer_customer c JOIN buyer b USING (order_id)
         CROSS JOIN LATERAL (
-            SELECT *, {AGENT} AS agent FROM shop_event e WHERE e.customer_id = c.customer_id AND e.shop_id = %(shop)s
+            SELECT *, {AGENT} AS agent, {_BOUGHT} FROM shop_event e
+            WHERE e.customer_id = c.customer_id AND e.shop_id = %(shop)s
                 AND e.id >= {FLOOR.format("(b.placed_at - %(reach)s)")}
-                AND e.occurred_at BETWEEN b.placed_at - %(reach)s AND b.placed_at
-                AND (e.decision_id IS NOT NULL OR e.name = 'Order Completed')
+                AND (e.occurred_at BETWEEN b.placed_at - %(reach)s AND b.placed_at AND e.decision_id IS NOT NULL
+                    OR e.occurred_at BETWEEN b.placed_at - %(day)s AND b.placed_at + %(day)s
+                    AND e.name = 'Order Completed')
         ) e
     ), visit AS (
+        -- The page that thanks for an order says so a little after the shop's server placed it.
         SELECT DISTINCT order_id, session_id FROM done
-        WHERE name = 'Order Completed' AND occurred_at >= placed_at - %(day)s AND session_id <> '' AND %(same_session)s
+        WHERE bought IN ('', external_id) AND occurred_at BETWEEN placed_at - %(day)s AND placed_at + %(day)s
+            AND session_id <> '' AND %(same_session)s
     ), ranked AS (
         SELECT d.*, CASE
             WHEN name = ANY(%(clicks)s) AND occurred_at >= placed_at - %(click_days)s AND %(click_days)s > '0' THEN 1
@@ -127,7 +135,7 @@ _TOUCHES = f"""
             WHEN (name = ANY(%(clicks)s) OR name = ANY(%(views)s)) AND EXISTS (
                 SELECT 1 FROM visit v WHERE v.order_id = d.order_id AND v.session_id = d.session_id) THEN 3
         END AS tier
-        FROM done d WHERE decision_id IS NOT NULL
+        FROM done d WHERE decision_id IS NOT NULL AND occurred_at <= placed_at
     )
     INSERT INTO touch
     SELECT order_id, decision_id, product_id, tier, occurred_at, anonymous_id FROM ranked

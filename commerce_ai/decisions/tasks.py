@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from commerce_ai.shop.models import Shop
 
 __all__ = ["attribute", "recount", "refresh_experiments"]
 
+logger = logging.getLogger(__name__)
 LONGEST_S = 300  # a job leaves the rest to the next one after this
 
 
@@ -30,7 +32,13 @@ def attribute() -> int:
             " OR EXISTS (SELECT 1 FROM decisions_stale m WHERE m.shop_id = s.id)"
         )
         waiting = [pk for (pk,) in cursor.fetchall()]
-    return sum(attribution.run(shop, until=until) for shop in Shop.objects.filter(pk__in=waiting).order_by("pk"))
+    done = 0
+    for shop in Shop.objects.filter(pk__in=waiting).order_by("pk"):
+        try:
+            done += attribution.run(shop, until=until)
+        except Exception:  # one shop's trouble is not another's; its marks wait
+            logger.exception("what came of the decisions of shop %s could not be counted", shop.pk)
+    return done
 
 
 @shared_task(name="decisions.recount")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +14,9 @@ from hypothesis import strategies as st
 
 from commerce_ai.decisions.models import Credit, Outcome
 from commerce_ai.decisions.rules import BadRule, Rules, rules_of, save_rules
+from commerce_ai.ids import uuid7
 from commerce_ai.shop.models import Identity, Order, OrderLine, Refund, Return, Shop
-from tests.decisions.outcome_facts import Facts
+from tests.decisions.outcome_facts import HOUR, NOW, Facts
 from tests.factories import CustomerFactory, IdentityFactory
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +73,29 @@ def test_the_session_of_the_order_counts_where_nothing_else_does(facts: Facts) -
         facts.touch("Product List Viewed", another, hours=-1, session_id="s0"),
         facts.touch("Order Completed", None, hours=0, session_id="s1"),
     )
+    facts.count()
+    assert credited(facts) == {same: ("session", Decimal(10))}
+
+
+@pytest.mark.parametrize("order_first", [True, False])
+def test_the_session_is_that_of_the_event_that_names_the_order_even_a_little_later(
+    facts: Facts, order_first: bool
+) -> None:
+    """A shop's server says when the order was placed; the page that thanks for it sends its event seconds after."""
+    save_rules(facts.shop, Rules(click_days=0, view_hours=0))
+    same, another = facts.decision("A"), facts.decision("A")
+    events = (
+        facts.touch("Product List Viewed", same, hours=-2, session_id="s1"),
+        facts.touch("Product List Viewed", another, hours=-1, session_id="s0"),
+        facts.touch("Order Completed", None, hours=-0.5, session_id="s0", properties={"order_id": "0"}),
+        facts.touch("Order Completed", None, hours=0.001, session_id="s1", properties={"order_id": "1"}),
+    )
+    if not order_first:
+        facts.write(*events)
+        facts.count()
+    facts.order("1", ("A", 1, "10"))
+    facts.count()
+    facts.write(*events)
     facts.count()
     assert credited(facts) == {same: ("session", Decimal(10))}
 
@@ -189,6 +216,70 @@ def test_whatever_happens_in_whatever_order_no_line_is_shared_twice(facts: Facts
     recount(shop)
     made.count()
     assert made.result() == once
+
+
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_same_facts_late_doubled_and_shuffled_come_to_the_same(facts: Facts, data: st.DataObject) -> None:
+    names = st.sampled_from(["Product Clicked", "Product List Viewed", "Product Added", "Promotion Clicked"])
+    touches = data.draw(st.lists(st.tuples(names, st.integers(0, 3), st.integers(-200, 5), st.sampled_from("AB "),
+                                           st.sampled_from(["v", "w"]), st.sampled_from(["s1", "s2"])), max_size=10))  # fmt: skip
+    orders = data.draw(st.lists(st.tuples(
+        st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 3), st.sampled_from(["7", "9.9999", "0"])), min_size=1,
+                 max_size=2),
+        st.booleans(), st.sampled_from([None, "refund", "return", "cancel", "session"])), min_size=1, max_size=2))  # fmt: skip
+    known, seed = data.draw(st.booleans()), data.draw(st.integers(0, 1000))
+    assert told(touches, orders, known, None) == told(touches, orders, known, seed)
+
+
+def told(touches: list[Any], orders: list[Any], known: bool, seed: int | None) -> tuple[list[Any], list[Any]]:
+    """What these facts come to in a shop of their own, one after another, or by `seed` shuffled, twice and counted in
+    between."""
+    made = Facts(Shop.objects.create(slug=f"s{Shop.objects.count()}", name="S", currency="EUR"))
+    made.product("A", cost="3")
+    customer = CustomerFactory(shop=made.shop)
+    plugins = ("recommendation", "advertising", "pricing", "recommendation")
+    decisions = [
+        made.decision("A", "B", plugin=plugin, id=uuid7(NOW - (72 - n) * HOUR)) for n, plugin in enumerate(plugins)
+    ]
+    events = [
+        made.touch(name, decisions[which], who, hours=hours, product=product.strip(), session_id=session)
+        for name, which, hours, product, who, session in touches
+    ]
+    steps: list[Callable[[], Any]] = [partial(made.write, each) for each in events]
+    if known:
+        steps.append(partial(IdentityFactory, shop=made.shop, customer=customer, anonymous_id="w"))
+    for number, (lines, theirs, then) in enumerate(orders):
+        steps.append(partial(placed, made, str(number), lines, customer if theirs else None, then))
+    if seed is not None:
+        shuffled = random.Random(seed)  # noqa: S311
+        steps += [partial(made.write, each) for each in events]
+        shuffled.shuffle(steps)
+        steps = [each for step in steps for each in ((step, made.count) if shuffled.random() < 0.15 else (step,))]
+    for step in steps:
+        step()
+    made.count()
+    outcomes, credits = made.result()
+    lines_of = dict(OrderLine.objects.of(made.shop).values_list("pk", "position"))
+    names = dict(OrderLine.objects.of(made.shop).values_list("pk", "order__external_id"))
+    return (
+        [(decisions.index(pk), *rest) for pk, *rest in outcomes],
+        sorted((names[line], lines_of[line], decisions.index(pk), *rest) for line, pk, *rest in credits),
+    )
+
+
+def placed(made: Facts, name: str, lines: list[Any], customer: Any, then: str | None) -> None:
+    """An order, and what becomes of it."""
+    order = made.order(name, *lines, who="" if customer else "v", customer=customer)
+    if then == "refund":
+        Refund.objects.create(shop=made.shop, external_id=name, order=order, amount=5, currency="EUR")
+    if then == "return":
+        line = OrderLine.objects.of(made.shop).filter(order=order).first()
+        Return.objects.create(shop=made.shop, external_id=name, order_line=line, quantity=1)
+    if then == "cancel":
+        Order.objects.of(made.shop).filter(pk=order.pk).update(status="cancelled")
+    if then == "session":
+        made.write(made.touch("Order Completed", None, hours=0.01, session_id="s2", properties={"order_id": name}))
 
 
 def test_rules_are_checked_and_survive_their_setting(facts: Facts) -> None:

@@ -121,6 +121,22 @@ def test_the_job_counts_every_shop_and_looks_at_recent_days_again(facts: Facts) 
     assert facts.outcome(chosen).clicks == 1
 
 
+def test_a_shop_that_can_not_be_counted_keeps_no_other_from_it(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Facts(Shop.objects.create(slug="south", name="South"))
+    for each in (facts, other):
+        each.write(each.touch("Product Clicked", each.decision("A"), product="A"))
+    run = attribution.run
+
+    def broken_in_the_north(shop: Shop, *, until: float | None = None) -> int:
+        if shop == facts.shop:
+            raise RuntimeError("broken")
+        return run(shop, until=until)
+
+    monkeypatch.setattr(attribution, "run", broken_in_the_north)
+    assert tasks.attribute() > 0
+    assert marks.waiting(other.shop.pk) == 0 < marks.waiting(facts.shop.pk)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_commits_late_is_counted_late() -> None:
     """A transaction that began, and made its ids, before another that commits first: nothing is skipped."""
