@@ -12,6 +12,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -24,7 +26,7 @@ from commerce_ai.console.paging import BoundedPaginator
 from commerce_ai.console.scope import scope_of, shop_of, works_with
 from commerce_ai.crypto import EncryptedTextField
 from commerce_ai.ingest.files.tables import tables
-from commerce_ai.shop.models import Shop
+from commerce_ai.shop.models import Customer, Shop
 from commerce_ai.shop.revision import bump
 
 
@@ -190,12 +192,19 @@ class ShopAdmin(Scoped, Audited, ModelAdmin):
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [*super().get_exclude(request, obj), *(field.name for field in self.encrypted)]
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """A customer in a list leads to their page; in its first column the row's own link stays."""
+        first, *others = super().get_list_display(request)
+        keys = {each.name: each for each in self.model._meta.fields if each.related_model is Customer}
+        return [first, *(_customer_column(keys[each]) if each in keys else each for each in others)]
+
     def get_list_select_related(self, request: HttpRequest) -> Any:
         if self.list_select_related:
             return self.list_select_related
         columns = self.get_list_display(request)
         keys = [each.name for each in self.model._meta.fields if isinstance(each, models.ForeignKey)]
-        joined = [name for name in keys if name in columns]
+        shown = {getattr(each, "joins", each) for each in columns}
+        joined = [name for name in keys if name in shown]
         if any(getattr(column, "needs_shop", False) for column in columns):
             joined.append("shop")
         return joined or False
@@ -292,6 +301,17 @@ def _rows_of(model: type[models.Model], request: HttpRequest) -> models.QuerySet
     if not hasattr(manager.all(), "of"):
         return None
     return manager.all().of(shop) if shop else manager.none()
+
+
+def _customer_column(field: Any) -> Callable[[Any], Any]:
+    @admin.display(description=field.verbose_name, ordering=field.name, empty_value="-")
+    def column(row: Any) -> Any:
+        number = getattr(row, field.attname)
+        there = reverse("console:customer", args=[number]) if number else ""
+        return format_html('<a href="{}">{}</a>', there, getattr(row, field.name)) if number else None
+
+    column.joins = field.name  # type: ignore[attr-defined]
+    return column
 
 
 def _masked(field: EncryptedTextField) -> Callable[[Any], str]:

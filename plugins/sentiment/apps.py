@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from commerce_ai.plugin import Card, Health, Need, Page, Plugin, Schedule, Slot
+from commerce_ai.plugin import Card, Health, Known, Need, Page, Plugin, Schedule, Slot
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from commerce_ai.shop.models import Shop
+    from commerce_ai.shop.models import Customer, Shop
 
 
 class SentimentPlugin(Plugin):
@@ -56,6 +56,11 @@ class SentimentPlugin(Plugin):
         from plugins.sentiment import admin
 
         return admin.findings(shop)
+
+    def known(self, shop: Shop, customer: Customer) -> list[Known]:
+        from plugins.sentiment import person
+
+        return person.known(shop, customer)
 
     def needs(self, shop: Shop) -> list[Need]:
         from plugins.sentiment import admin

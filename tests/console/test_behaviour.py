@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import html
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import cache
 from django.urls import reverse
 
+from commerce_ai import registry
 from commerce_ai.console import behaviour
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ids import uuid7
 from commerce_ai.shop import partitions
 from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import Consent, Event
-from tests.factories import CustomerFactory, OrderFactory
+from commerce_ai.shop.revision import refresher
+from plugins.advertising.models import UpliftScore
+from plugins.fraud.models import Case
+from tests.factories import (
+    CampaignFactory,
+    ConversationFactory,
+    CustomerFactory,
+    OrderFactory,
+    ProductFactory,
+    ReviewFactory,
+)
+from tests.plugin_factories import CaseFactory, JudgementFactory
 
 pytestmark = pytest.mark.django_db
 JUNE = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -89,10 +102,74 @@ def test_a_path_is_not_shown_against_a_customers_will(shop, owner):
     assert "Product Viewed" not in page and "refused analytics" in page
 
 
-def test_a_customer_of_another_shop_is_not_found_and_analysts_see_no_single_person(shop, other, sign_in):
+SAID = "Ann of Elm Street, ring twice"
+
+
+def facts_of(shop, customer, name):
+    """A row of each plugin about a customer, with words of theirs where it has any."""
+    product = ProductFactory(shop=shop, title=f"Pot of {name}")
+    review = ReviewFactory(shop=shop, customer=customer, product=product, title=SAID, text=SAID)
+    JudgementFactory(shop=shop, kind="review", text_id=review.pk, product=product, label="negative", topics=["glaze"])
+    CaseFactory(shop=shop, customer=customer, payment_external_id=f"pay-{name}", score=0.91)
+    ConversationFactory(shop=shop, customer=customer, external_id=f"talk-{name}", subject=SAID)
+    campaign = CampaignFactory(shop=shop, name=f"Spring of {name}")
+    UpliftScore.objects.create(
+        shop=shop, customer=customer, campaign=campaign, uplift=0.034, response=0.12, version_id=1, as_of=JUNE
+    )
+
+
+def test_a_customers_page_says_what_each_plugin_knows_and_where_from(shop, other, sign_in):
+    customer, theirs = (CustomerFactory(shop=each, external_id="c-1") for each in (shop, other))
+    facts_of(shop, customer, "garden")
+    facts_of(other, theirs, "harbour")
+    facts_of(shop, CustomerFactory(shop=shop), "neighbour")
+    there = reverse("console:customer", args=[customer.pk])
+    owner, analyst = sign_in("owner"), sign_in("analyst")
+    assert "No plugin that knows customers is on" in owner.get(there).content.decode()
+    for slug in ("advertising", "fraud", "sentiment", "support", "recommendation"):
+        registry.switch(shop, slug, on=True)
+    refresher.poll()
+    for browser in (owner, analyst):
+        page = html.unescape(browser.get(there).content.decode())
+        for words in (
+            "+3.4 percentage points", "12.0 % would order if left alone", "Spring of garden", "91 % likely fraud",
+            "pay-garden", "Review of Pot of garden", "glaze", "talk-garden", "on the home page",
+        ):  # fmt: skip
+            assert words in page, words
+        assert "-harbour" not in page and "-neighbour" not in page and SAID not in page
+    case = Case.objects.of(shop).get(customer=customer)
+    assert reverse("admin:fraud_case_change", args=[case.pk]) in page
+
+
+def test_a_plugin_that_fails_takes_no_customers_page_with_it(shop, owner, monkeypatch):
+    from plugins.fraud import person
+
+    def fail(*_args):
+        raise RuntimeError("the wheel came off")
+
+    registry.switch(shop, "fraud", on=True)
+    refresher.poll()
+    monkeypatch.setattr(person, "known", fail)
+    answer = owner.get(reverse("console:customer", args=[CustomerFactory(shop=shop).pk]))
+    assert answer.status_code == 200 and "the wheel came off" in answer.content.decode()
+
+
+def test_lists_that_name_a_customer_lead_to_their_page(shop, owner, sign_in):
+    customer = CustomerFactory(shop=shop)
+    OrderFactory(shop=shop, customer=customer)
+    Decision.objects.create(shop=shop, customer_id=customer.pk, plugin="fraud", kind="score", payload={})
+    there = f'href="{reverse("console:customer", args=[customer.pk])}"'
+    for browser in (owner, sign_in("analyst")):
+        for table in ("shop_order", "decisions_decision"):
+            assert there in browser.get(reverse(f"admin:{table}_changelist")).content.decode(), table
+        assert there in browser.get(reverse("admin:shop_customer_change", args=[customer.pk])).content.decode()
+    file = b"".join(owner.get(reverse("admin:shop_order_changelist"), {"csv": "1"}).streaming_content).decode()
+    assert customer.external_id in file and "href" not in file
+
+
+def test_a_customer_of_another_shop_is_not_found(shop, other, sign_in):
     theirs = CustomerFactory(shop=other)
-    assert sign_in("owner").get(reverse("console:customer", args=[theirs.pk])).status_code == 404
-    mine = CustomerFactory(shop=shop)
-    analyst = sign_in("analyst")
-    assert analyst.get(reverse("console:customer", args=[mine.pk])).status_code == 403
-    assert analyst.get(reverse("console:behaviour")).status_code == 200
+    for role in ("owner", "analyst"):
+        browser = sign_in(role)
+        assert browser.get(reverse("console:customer", args=[theirs.pk])).status_code == 404
+        assert browser.get(reverse("console:behaviour")).status_code == 200

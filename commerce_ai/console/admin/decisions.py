@@ -74,8 +74,11 @@ class DecisionAdmin(PageAdmin):
         return date_format(timezone.localtime(decision.made_at), "DATETIME_FORMAT")
 
     @admin.display(description=_("about"), empty_value="-")
-    def about(self, decision: Decision) -> str:
-        return decision.subject or decision.anonymous_id or (f"#{decision.customer_id}" if decision.customer_id else "")
+    def about(self, decision: Decision) -> Any:
+        if decision.customer_id:
+            there = reverse("console:customer", args=[decision.customer_id])
+            return format_html('{} <a href="{}">#{}</a>', decision.subject, there, decision.customer_id)
+        return decision.subject or decision.anonymous_id
 
     @admin.display(description=_("version"), empty_value="-")
     def version(self, decision: Decision) -> Any:

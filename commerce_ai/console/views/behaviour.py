@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.http import Http404
 from django.utils.translation import gettext as _
 
+from commerce_ai import registry
 from commerce_ai.console import behaviour
 from commerce_ai.console.cohorts import K
 from commerce_ai.console.money import money
 from commerce_ai.console.pages import page
 from commerce_ai.decisions.models import Decision
+from commerce_ai.plugin import Known, Plugin
 from commerce_ai.shop.consent import Purpose, allows
 from commerce_ai.shop.models import Consent, Customer, CustomerScore, Event, Identity, Order, SocialTie
 
+logger = logging.getLogger(__name__)
 MOST_EVENTS, MOST_ORDERS, MOST_DECISIONS = 60, 20, 20
 
 
@@ -29,9 +33,12 @@ def overview(request: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@page(template="console/customer.html", permission="operator")
+@page(template="console/customer.html")
 def customer(request: Any, pk: int) -> dict[str, Any]:
-    """Path, profile, scores and what was decided for one customer, with why. No contact data stands here."""
+    """Path, profile, what each plugin knows and what was decided for one customer, with why.
+
+    Neither contact data nor anything that the person wrote stands here, so that analysts may read it.
+    """
     shop = request.shop
     found = Customer.objects.of(shop).filter(pk=pk).first()
     if found is None:
@@ -45,12 +52,26 @@ def customer(request: Any, pk: int) -> dict[str, Any]:
         "title": found.external_id, "customer": found, "followed": followed,
         "events": list(events[:MOST_EVENTS]) if followed else [],
         "orders": [(each, money(each.total, each.currency)) for each in orders[:MOST_ORDERS]],
-        "count": orders.count(), "score": _score(request, found),
+        "count": orders.count(), "score": _score(request, found), "known": _known(request, found),
         "decisions": list(decisions[:MOST_DECISIONS]),
         "devices": Identity.objects.of(shop).filter(customer=found).count(),
         "ties": SocialTie.objects.of(shop).filter(customer=found).count(),
         "consents": _consents(request, found),
     }  # fmt: skip
+
+
+def _known(request: Any, found: Customer) -> list[tuple[Plugin, list[Known]]]:
+    """By plugin; one that knows nothing of anybody is left out."""
+    told = []
+    for plugin in registry.plugins():
+        if type(plugin).known is Plugin.known or not registry.is_on(request.shop.pk, plugin.slug):
+            continue
+        try:
+            told.append((plugin, list(plugin.known(request.shop, found))))
+        except Exception as error:  # a third party's code must not take the page with it
+            logger.exception("known() of the plugin %s failed", plugin.slug)
+            told.append((plugin, [Known(_("It can't be said"), str(error))]))
+    return told
 
 
 def _score(request: Any, found: Customer) -> dict[str, Any] | None:
