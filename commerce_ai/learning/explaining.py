@@ -9,33 +9,15 @@ and what its metric gives up are measured on the other half. No leaf or point st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import msgspec
 import numpy as np
 import polars as pl
 
-from commerce_ai.learning.learner import Frames, Learner, Scorer
+from commerce_ai.learning.learner import Frames, Learner, Scorer, Table
 
 MOST_WEIGHTS, MOST_CURVES, MOST_ROWS = 20, 6, 2000
 POINTS = np.linspace(0.05, 0.95, 10)
 LEAVES, LEAST_IN_LEAF = 8, 10
-
-
-@dataclass(frozen=True)
-class Table:
-    """What a scorer looks at on test rows: `rows` [n, features], and `answer` [n, features] -> [n].
-
-    `sample`, as in an `Evaluation`, has one row for each of `rows`, and its column ``score`` is the answer: so that
-    the metric of other answers can be taken.
-    """
-
-    names: Sequence[str]
-    rows: Any
-    answer: Callable[[Any], Any]
-    sample: pl.DataFrame | None = None
 
 
 class Curve(msgspec.Struct, frozen=True):

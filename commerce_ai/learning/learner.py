@@ -8,7 +8,7 @@ files): only `frames` knows where rows come from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ import polars as pl
 from commerce_ai.learning.schema import FrameSchema
 
 if TYPE_CHECKING:
-    from commerce_ai.learning.explaining import Table
     from commerce_ai.learning.models import Version
     from commerce_ai.shop.models import Shop
 
@@ -77,6 +76,20 @@ class Window:
 
     start: datetime | None
     end: datetime
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a scorer looks at on test rows: `rows` [n, features], and `answer` [n, features] -> [n].
+
+    `sample`, as in an `Evaluation`, has one row for each of `rows`, and its column ``score`` is the answer: so that
+    the metric of other answers can be taken.
+    """
+
+    names: Sequence[str]
+    rows: Any
+    answer: Callable[[Any], Any]
+    sample: pl.DataFrame | None = None
 
 
 class Report(Protocol):

@@ -13,8 +13,7 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.learning import boosters, splits
-from commerce_ai.learning.explaining import Table
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split, Table
 from commerce_ai.learning.schema import Column, FrameSchema
 from commerce_ai.learning.shortage import say, short_of
 from plugins.advertising import encoding, qini, uplift

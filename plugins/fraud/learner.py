@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 
 from commerce_ai.learning import splits
-from commerce_ai.learning.explaining import Table
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, Split, Table
 from commerce_ai.learning.params import ParamError
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
 from commerce_ai.learning.shortage import say, short_of

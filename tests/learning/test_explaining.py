@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from commerce_ai.learning import explaining
-from commerce_ai.learning.explaining import Table
-from commerce_ai.learning.learner import Metric
+from commerce_ai.learning.learner import Metric, Table
 
 RNG = np.random.default_rng(3)
 ROWS = RNG.normal(size=(600, 3))
