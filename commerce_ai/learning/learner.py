@@ -179,3 +179,7 @@ class Learner(ABC):
         """The numbers that the scorer looks at on test rows, for curves and a readable twin (`explaining`); None where
         it does not look at named numbers."""
         return None
+
+    def no_table(self) -> str:
+        """Why `table` gives none, in a sentence for people; empty where it does."""
+        return ""

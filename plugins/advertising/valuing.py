@@ -14,7 +14,7 @@ import polars as pl
 from msgspec import Meta
 
 from commerce_ai.learning import splits
-from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split
+from commerce_ai.learning.learner import Evaluation, Frames, Learner, Metric, NotEnoughData, Split, Table
 from commerce_ai.learning.schema import Column, FrameError, FrameSchema
 from commerce_ai.learning.shortage import say, short_of
 from plugins.advertising import features, lifetime
@@ -219,6 +219,23 @@ class ValueLearner(Learner):
         spending = {f"spending {name}": value for name, value in msgspec.to_builtins(scorer.spending).items()}
         said = {**msgspec.to_builtins(scorer.buying), **spending}
         return pl.DataFrame({"feature": list(said), "weight": list(said.values())})
+
+    def table(self, scorer: ValueScorer, test: Frames) -> Table:
+        """Value by a customer's four figures. The learner is judged on orders, so the twin has no metric."""
+        rows = scorer.customers.select("x", "t_x", "age", "mean").to_numpy().astype(float)
+
+        def answer(asked: Any) -> Any:
+            x, t_x, age, mean = np.asarray(asked, float).T
+            weeks = scorer.params.horizon_days / features.DAYS_A_WEEK
+            # A customer's last order is never older than the first, whatever a curve sets beside it.
+            orders = scorer.buying.expected(weeks, x, np.minimum(t_x, age), age)
+            return orders * scorer.spending.expected(np.where(mean > 0, x, 0.0), mean)
+
+        names = (
+            say("days with an order after the first"), say("weeks from the first order to the last"),
+            say("weeks since the first order"), say("mean amount of a day with an order"),
+        )  # fmt: skip
+        return Table(names, rows, answer)
 
 
 def _enough(orders: pl.DataFrame) -> None:

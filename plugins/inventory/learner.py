@@ -175,6 +175,12 @@ class DemandLearner(Learner):
             "weight", descending=True
         )
 
+    def no_table(self) -> str:
+        return say(
+            "No curves: what answers is the forecast of each product and day as it was computed in training, from a "
+            "method a class of demand; there is nothing left to turn."
+        )
+
 
 def _check_methods(params: DemandParams) -> None:
     known = (*pool.NAMES, pool.ETS, boosted.NAME)

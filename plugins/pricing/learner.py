@@ -182,6 +182,12 @@ class ElasticityLearner(Learner):
         order = np.argsort(-np.abs(weights))
         return pl.DataFrame({"feature": [names[i] for i in order], "weight": weights[order]})
 
+    def no_table(self) -> str:
+        return say(
+            "No curves and no twin: it is readable as it stands. Units follow the price by one elasticity a product, "
+            "a straight line in logarithms, and the weights above do the rest."
+        )
+
     def _choose(self, sales: pl.DataFrame, validation: Frames, params: ElasticityParams) -> int:
         """None, one or two waves: whichever foretells the validation rows best, the fewer unless clearly worse."""
         found: dict[int, float] = {}

@@ -176,6 +176,9 @@ class PopularityLearner(CandidatesLearner):
         first = scorer.arrays["bestsellers"][:100]
         return pl.DataFrame({"feature": scorer.product_ids[first], "weight": scorer.arrays["bestseller_scores"][:100]})
 
+    def no_table(self) -> str:
+        return say("No curves: a product's place is its sales, the older the less, and nothing else.")
+
     def _choose(self, rows: features.Interactions, later: pl.DataFrame, params: Any, report: Any) -> Any:
         if params.half_life_days is not None:
             return params
@@ -217,6 +220,9 @@ class CollaborativeLearner(CandidatesLearner):
         return pl.DataFrame(
             {"feature": [f"{a} → {b}" for a, b in zip(first, second, strict=True)], "weight": weights[strongest]}
         )
+
+    def no_table(self) -> str:
+        return say("No curves: it goes by which products meet the same customers, not by numbers that have a name.")
 
     def _choose(self, rows: features.Interactions, later: pl.DataFrame, params: Any, report: Any) -> Any:
         return choosing.choose(rows, later, params, report, self._checkpoint(rows, report))

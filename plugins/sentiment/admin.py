@@ -155,7 +155,8 @@ def lines(shop: Shop, *, masked: bool = False) -> list[Line]:
     found = []
     for each in newest:
         if (row := texts.get((each.kind, each.text_id))) is not None:
-            row = masking.mask(row) if masked else row
+            if masked:
+                masking.mask(row)
             words = " – ".join(part for part in (getattr(row, "title", ""), row.text) if part)
             found.append(Line(each, row.external_id, words))
     return found

@@ -121,6 +121,9 @@ class SentimentLearner(Learner):
                  "vectors, characters": params.characters_share or 0.0}  # fmt: skip
         return pl.DataFrame({"feature": list(parts), "weight": [float(each) for each in parts.values()]})
 
+    def no_table(self) -> str:
+        return say("No curves: it reads words, which are no numbers that could be turned; each answer names its own.")
+
     def publish(self, scorer: SentimentModel, version: Any) -> None:
         """Judge the last months' texts anew, count their days, and publish what is said of each product."""
         from plugins.sentiment import tasks

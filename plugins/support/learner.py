@@ -176,6 +176,9 @@ class IntentLearner(Learner):
             }
         ).sort("weight")
 
+    def no_table(self) -> str:
+        return say("No curves: it compares what a text means with known questions; there are no numbers to turn.")
+
 
 def enough(rows: pl.DataFrame, least: int = LEAST_TEXTS) -> pl.DataFrame:
     """The rows of intents that have at least five texts. Raises `NotEnoughData` with fewer than two such intents."""

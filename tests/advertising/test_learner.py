@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commerce_ai.learning import gate
+from commerce_ai.learning import explaining, gate
 from commerce_ai.learning.learner import NotEnoughData, Silent
 from commerce_ai.learning.schema import FrameError
 from plugins.advertising.learner import ASKED, CONTACTED, UpliftLearner, UpliftParams
@@ -96,6 +96,16 @@ def test_value_beats_the_customers_own_rate(tmp_path):
     assert found.metrics["rmse_orders"] < found.baseline["rmse_orders"]
     assert 0.7 < found.metrics["orders_said_over_seen"] < 1.3
     assert gate.judge(VALUE.metric, found, resamples=100).live
+
+
+def test_value_shows_how_it_moves_and_a_twin_that_says_nearly_the_same(tmp_path):
+    split = VALUE.split({"orders": bought(600)})
+    _fitted, scorer = through_the_disk(VALUE, split, ValueParams(), tmp_path)
+    found = explaining.explain(VALUE, scorer, split.test)
+    curves = {each.name: each for each in found.curves}
+    again, idle = curves["days with an order after the first"], curves["weeks since the first order"]
+    assert again.mean[0] < again.mean[-1] and idle.mean[0] > idle.mean[-1]
+    assert found.twin is not None and 0.3 < found.twin.follows <= 1 and not found.twin.metric
 
 
 def test_values_keep_ids_and_say_nothing_of_strangers(tmp_path):

@@ -145,6 +145,16 @@ def test_an_analyst_moves_nothing(sign_in, shop):
         assert analyst.post(version_page(name, version)).status_code == 403
 
 
+def test_a_version_without_curves_says_why(owner, shop):
+    why = {POPULARITY: "the older the less", "fraud.trees": "Too few rows were held out"}
+    for learner, words in why.items():
+        slot = registry.learner(learner).slot
+        version = make_version(
+            shop, learner=learner, slot=slot, exclusive_key=slot, explanation={"weights": [["a", 1.0]]}
+        )
+        assert words in owner.get(version_page("change", version)).content.decode()
+
+
 def test_a_version_of_an_uninstalled_plugin_still_opens(owner, shop):
     gone = make_version(shop, learner="gone.learner", slot="gone.slot", exclusive_key="gone.slot", state="live")
     assert owner.get(version_page("change", gone)).status_code == 200

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from commerce_ai import registry
+from commerce_ai.learning.learner import Learner
 from commerce_ai.plugin import Plugin
 from commerce_ai.testing import PluginContract
 
@@ -39,3 +40,11 @@ def test_ours_run_the_contract_once_each_with_frames_for_every_learner(plugin: P
 
 def test_all_seven_are_there_and_the_third_party_came_through_the_same_door() -> None:
     assert len(OURS) == 7 and "dummy" in {each.slug for each in registry.plugins()}
+
+
+@pytest.mark.parametrize("plugin", OURS, ids=lambda each: each.slug)
+def test_our_learners_give_curves_or_say_why_they_have_none(plugin: Plugin) -> None:
+    for learner in registry.learners_of(plugin.slug).values():
+        if type(learner).__module__.startswith(plugin.name):
+            gives = type(learner).table is not Learner.table
+            assert gives != bool(learner.no_table()), learner.name

@@ -8,6 +8,7 @@ import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from commerce_ai import registry
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.scope import may
 from commerce_ai.console.views.runs import in_short, may_train, metric_of, metrics_table
@@ -74,7 +75,17 @@ def _explained(version: Version) -> dict[str, Any]:
         )
         for each in found.curves
     ]  # fmt: skip
-    return {"weights": weights if found.weights else None, "curves": curves, "twin": found.twin}
+    untold = "" if curves or found.twin else _untold(version)
+    return {"weights": weights if found.weights else None, "curves": curves, "twin": found.twin, "untold": untold}
+
+
+def _untold(version: Version) -> str:
+    """Why there are neither curves nor a twin."""
+    try:
+        said = registry.learner(version.learner).no_table()
+    except registry.Unknown:
+        return ""
+    return said or _("Too few rows were held out to show how its answers move.")
 
 
 def _notes(version: Version, verdict: dict[str, Any]) -> list[str]:
@@ -84,6 +95,4 @@ def _notes(version: Version, verdict: dict[str, Any]) -> list[str]:
 
 def _known(version: Version) -> bool:
     """Whether the version's slot is still there: its plugin may be gone."""
-    from commerce_ai import registry
-
     return version.slot in registry.slots()
