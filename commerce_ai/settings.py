@@ -250,6 +250,7 @@ ARTIFACTS_KEPT = env.int("ARTIFACTS_KEPT", default=10)  # versions of a learner 
 # Which function looks, by the check that a rule names: the rooms that it is about are above that of alerts.
 ALERT_CHECKS = {
     "stale_version": "commerce_ai.learning.health.stale",
+    "drift": "commerce_ai.learning.health.drifting",
     "failed_run": "commerce_ai.learning.health.failed",
     "no_events": "commerce_ai.ingest.health.silent",
     "lost_decisions": "commerce_ai.decisions.health.lost",

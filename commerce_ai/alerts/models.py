@@ -121,6 +121,7 @@ class AlertRule(ShopModel):
     class Check(models.TextChoices):
         METRIC = "metric", _("a daily figure")
         STALE_VERSION = "stale_version", _("a live version that is stale (days)")
+        DRIFT = "drift", _("a live version whose recipe does worse on newer facts")
         FAILED_RUN = "failed_run", _("a run, a load or a publishing that failed")
         NO_EVENTS = "no_events", _("no events where some are usual (minutes)")
         LOST_DECISIONS = "lost_decisions", _("decisions that were answered and not kept")

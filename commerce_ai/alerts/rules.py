@@ -12,6 +12,7 @@ Check, Comparison, Direction = AlertRule.Check, AlertRule.Comparison, AlertRule.
 # Check → severity and threshold.
 HEALTH: dict[str, tuple[Severity, float | None]] = {
     Check.STALE_VERSION: (Severity.WARNING, 7),
+    Check.DRIFT: (Severity.WARNING, None),
     Check.FAILED_RUN: (Severity.WARNING, None),
     Check.NO_EVENTS: (Severity.CRITICAL, 60),
     Check.LOST_DECISIONS: (Severity.WARNING, None),

@@ -102,6 +102,20 @@ def stale(shop: Shop, rule: AlertRule) -> list[Finding]:
     return found
 
 
+def drifting(shop: Shop, rule: AlertRule) -> list[Finding]:
+    """Live versions whose own recipe the gate kept from going live since: on newer facts it does worse than it did,
+    or than its baseline."""
+    live = {model.version.recipe: model.version for model in _models(shop) if model.version is not None}
+    refused = Version.objects.of(shop).filter(state=Version.State.REJECTED, recipe__in=live)
+    found = []
+    for last in refused.order_by("recipe", "-created_at", "-pk").distinct("recipe"):
+        version = live[last.recipe]
+        if last.created_at > (version.went_live_at or version.created_at):
+            title = _("%(learner)s does worse on newer facts") % {"learner": version.learner}
+            found.append(Finding(version.learner, title, last.reason, _url(last), level="warn"))
+    return found
+
+
 def failed(shop: Shop, rule: AlertRule) -> list[Finding]:
     """Last runs that failed, live versions that can't be loaded or published."""
     bad = [model for model in _models(shop) if model.level == "bad"]

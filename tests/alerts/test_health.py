@@ -62,6 +62,31 @@ def test_a_stale_version_is_told_after_the_rules_days(shop, plugin):
     assert found(shop) == {}
 
 
+def test_drift_is_told_while_the_live_recipe_does_worse_on_newer_facts(shop, plugin):
+    now, slot = timezone.now(), registry.plugin("fraud").slots[0].name
+
+    def version(state, recipe="r", minutes=0, **fields):
+        return Version.objects.create(
+            shop=shop, learner="fraud.x", slot=slot, state=state, exclusive_key="k", recipe=recipe, manifest="m",
+            trained_until=now, created_at=now + timedelta(minutes=minutes), **fields,
+        )  # fmt: skip
+
+    version("rejected", minutes=-60)  # before the live one
+    live = version("live")
+    version("rejected", recipe="another", minutes=1)
+    health.run(shop)
+    assert found(shop) == {}
+    fell = version("rejected", minutes=2, reason="auc is 0.6, its last score was 0.8")
+    health.run(shop)
+    alert = found(shop)["drift:fraud.x"]
+    assert "0.6" in alert.detail and str(fell.pk) in alert.url and alert.severity == 2
+    live.state = "retired"
+    live.save()
+    version("live", minutes=3)
+    health.run(shop)
+    assert found(shop) == {}
+
+
 def test_what_a_plugin_says_is_one_alert_however_its_figures_move(shop, plugin):
     plugin[:] = [Health("bad", "3 cases wait", "/here"), Health("ok", "fine"), Health("warn", "own", alert=False)]
     health.run(shop)
