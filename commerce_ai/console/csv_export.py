@@ -18,6 +18,7 @@ from django.utils.html import strip_tags
 from django.utils.translation import gettext as say
 
 from commerce_ai.console import audit
+from commerce_ai.console.scope import shop_of
 
 MOST_ROWS = 100_000
 AT_ONCE = 2000
@@ -41,7 +42,8 @@ def export(request: HttpRequest, table: Any) -> StreamingHttpResponse:
     rows = shown.get_queryset(request)
     said = say("Exported as CSV: %(asked)s") % {"asked": request.GET.urlencode() or say("all rows")}
     audit.write_of_table(request, table.model, said)
-    name = f"{table.opts.model_name}-{timezone.localdate():%Y-%m-%d}.csv"
+    made_up = "simulated-" if shop_of(request).settings.get("sample") else ""
+    name = f"{made_up}{table.opts.model_name}-{timezone.localdate():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
         _lines(heads, columns, rows, table),
         content_type="text/csv; charset=utf-8",

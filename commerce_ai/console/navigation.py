@@ -88,13 +88,15 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def environment(request: HttpRequest) -> list[Any] | None:
-    """The label beside the page's title: that this is no production, or that one may only look."""
-    if settings.DEBUG:
-        return [_("Development"), "warning"]
+    """The label at the top of every page: numbers are simulated, this is no production, one may only look."""
+    words = [_("Development")] if settings.DEBUG else []
     scope = scope_of(request) if request.user.is_authenticated else None
+    if scope and scope.shop and scope.shop.settings.get("sample"):
+        words.append(_("Simulated shop"))
+    tone = "warning" if words else "info"
     if scope and scope.shop and not scope.may("operator"):
-        return [_("Read only"), "info"]
-    return None
+        words.append(_("Read only"))
+    return [" · ".join(words), tone] if words else None
 
 
 def _experiments(request: HttpRequest) -> dict[str, Any]:
