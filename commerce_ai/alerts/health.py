@@ -73,7 +73,8 @@ def plugins(shop: Shop, rule: AlertRule) -> list[Finding]:
         if not registry.is_on(shop.pk, plugin.slug):
             continue
         try:
-            said = plugin.health(shop)
+            with transaction.atomic():  # a query of its own that fails is not the next one's
+                said = plugin.health(shop)
         except Exception as error:  # a third party's code
             title = say("The health check of %(plugin)s failed") % {"plugin": plugin.verbose_name}
             found.append(Finding(f"{plugin.slug}:failed", title, type(error).__name__))

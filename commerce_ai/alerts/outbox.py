@@ -67,8 +67,13 @@ def forget(now: datetime | None = None) -> int:
 @transaction.atomic
 def forget_channel(channel: Channel) -> None:
     """Delete a channel, what waits to be sent there, and the alert that it does not work."""
-    raising.resolve(channel.shop_id, SOURCE, f"channel:{channel.pk}")
+    forget_trouble(channel)
     channel.delete()
+
+
+def forget_trouble(channel: Channel) -> None:
+    """Resolve the alert that a channel does not work: nobody waits for it any more."""
+    raising.resolve(channel.shop_id, SOURCE, f"channel:{channel.pk}")
 
 
 @transaction.atomic

@@ -70,6 +70,8 @@ def detail(request: Any, pk: int) -> dict[str, Any] | HttpResponse:
             return _act(request, channel)
         if form.is_valid():
             form.save()
+            if not channel.on:
+                outbox.forget_trouble(channel)
             log(request, [channel], CHANGE, _("Changed: %(names)s.") % {"names": ", ".join(form.changed_data)})
             messages.success(request, _("Saved."))
             return HttpResponseRedirect(request.path)

@@ -180,6 +180,17 @@ def test_a_test_is_queued_and_a_channel_deleted_with_what_waited(sign_in, shop):
     assert not Channel.objects.of(shop).exists() and not Delivery.objects.of(shop).exists()
 
 
+def test_a_channel_that_is_switched_off_is_no_trouble_any_more(sign_in, shop):
+    channel = make_channel(shop)
+    alerts.raise_alert(shop.pk, source="alerts", key=f"channel:{channel.pk}", severity="warning", title="does not work")
+    there, sent = page("alert-channel", channel.pk), {"save": "1", "name": "desk", "address": "", "min_severity": "2"}
+    client = sign_in()
+    client.post(there, {**sent, "on": "on"})
+    assert inbox.open_count(shop) == 1
+    client.post(there, sent)
+    assert inbox.open_count(shop) == 0
+
+
 def test_the_budget_is_set_by_operators(sign_in, shop):
     sent = {"most_a_day": "4", "digest_hour": "7"}
     assert sign_in("analyst").post(page("alert-channels"), sent).status_code == 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from commerce_ai import registry
@@ -127,6 +128,26 @@ def test_a_plugin_whose_check_raises_is_an_alert_itself(shop, plugin, monkeypatc
     health.run(shop)
     (alert,) = found(shop).values()
     assert "failed" in alert.title and "secret" not in alert.detail
+
+
+def test_a_plugin_whose_query_fails_takes_no_other_plugin_with_it(shop, monkeypatch):
+    first, second = [each.slug for each in registry.plugins()][:2]
+    for slug in (first, second):
+        registry.switch(shop, slug, True)
+    refresher.poll()
+
+    def ask(sql):
+        def look(shop):
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+            return []
+
+        return look
+
+    monkeypatch.setattr(registry.plugin(first), "health", ask("SELECT 1/0"), raising=False)
+    monkeypatch.setattr(registry.plugin(second), "health", ask("SELECT 1"), raising=False)
+    health.run(shop)
+    assert list(found(shop)) == [f"plugin:{first}:failed"]
 
 
 def test_lost_decisions_are_told_each_time_there_are_more_and_stay(shop, monkeypatch):
