@@ -38,3 +38,14 @@ def money_column(name: str, title: Any) -> Any:
 
     column.needs_shop = True  # type: ignore[attr-defined]
     return column
+
+
+def share_column(name: str, title: Any) -> Any:
+    """A list's column with a share or probability, in per cent."""
+
+    @admin.display(description=title, ordering=name, empty_value="-")
+    def column(row: Any) -> str | None:
+        value: float | None = getattr(row, name)
+        return None if value is None else f"{number_format(100 * value, 1, use_l10n=True)} %"
+
+    return column

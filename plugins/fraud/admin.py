@@ -23,7 +23,7 @@ from commerce_ai import registry
 from commerce_ai.console import audit, boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import during
-from commerce_ai.console.money import money
+from commerce_ai.console.money import money, money_column, share_column
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.console.shop_admin import ShopInline, ShownAdmin
@@ -208,7 +208,8 @@ class CaseAdmin(ShownAdmin):
     """Cases with what happened to them. Verdicts are actions, one at a time or many at once."""
 
     list_display = (
-        "payment_external_id", "state", "action", "score", "amount", "currency", "expected_loss", "human_requested",
+        "payment_external_id", "state", "action", share_column("score", _("likely fraud")),
+        money_column("amount", _("amount")), money_column("expected_loss", _("expected loss")), "human_requested",
         "deadline", "opened_at",
     )  # fmt: skip
     list_filter = ("state", "action", "human_requested", during("opened_at"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from commerce_ai.api.callers import Subject
 from commerce_ai.console import audit, boards
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.dress import dress
+from commerce_ai.console.money import money
 from commerce_ai.console.pages import page, url_of
 from commerce_ai.console.scope import may
 from commerce_ai.decisions import counting
@@ -54,7 +56,10 @@ def board(request: Any) -> dict[str, Any] | HttpResponse:
         "versions": [_line(each) for each in versions],
         "running": boards.running(shop, PLUGIN),
         "look": dress(look),
-        "answer": _look(shop, look) if look.is_bound and look.is_valid() else None,
+        "answer": (answer := _look(shop, look) if look.is_bound and look.is_valid() else None),
+        "items": [(each, money(Decimal(each.price), shop.currency) if each.price else "–") for each in answer.items]
+        if answer
+        else [],
         "customers": queries.lively_customers(shop.pk),
         "visitors": queries.lively_visitors(shop.pk),
         "sources": [(name, title, name == settings.source) for name, title in sources()],

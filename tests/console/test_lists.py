@@ -13,6 +13,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commerce_ai import registry
 from commerce_ai.console import paging
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.filters import read_span, span_of
@@ -21,8 +22,10 @@ from commerce_ai.console.templatetags.console import duration, figure
 from commerce_ai.ids import uuid7
 from commerce_ai.ingest.models import QuarantineRow
 from commerce_ai.shop.models import PriceChange, Product
+from commerce_ai.shop.revision import refresher
 from tests.console.rows import make_decision, make_quarantined
-from tests.factories import EventFactory, OrderFactory, PriceChangeFactory, ProductFactory
+from tests.factories import CustomerScoreFactory, EventFactory, OrderFactory, PriceChangeFactory, ProductFactory
+from tests.plugin_factories import CaseFactory
 
 
 def test_a_count_stops_and_says_about(owner, shop, monkeypatch):
@@ -217,3 +220,17 @@ def test_personal_values_of_quarantine_are_not_shown_and_kept(owner, shop):
     from commerce_ai.shop.models import Customer
 
     assert Customer.objects.of(shop).get().email == "ada@example.org"
+
+
+def test_money_and_shares_in_lists_have_their_unit(owner, shop):
+    CaseFactory(shop=shop, score=0.914, amount=1234, currency="EUR", expected_loss=88.5)
+    page = owner.get(reverse("admin:fraud_case_changelist")).content.decode()
+    assert "91.4 %" in page and "€1,234.00" in page and "€88.50" in page
+    CustomerScoreFactory(shop=shop, value=75, churn=0.25)
+    page = owner.get(reverse("admin:shop_customerscore_changelist")).content.decode()
+    assert "€75.00" in page and "25.0 %" in page
+    registry.switch(shop, "recommendation", on=True)
+    refresher.poll()
+    ProductFactory(shop=shop, price="19.90")
+    page = owner.get("/console/recommendation/board/", {"placement": "home"}).content.decode()
+    assert "€19.90" in page

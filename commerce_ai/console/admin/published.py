@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.console.filters import during
-from commerce_ai.console.money import money_column
+from commerce_ai.console.money import money_column, share_column
 from commerce_ai.console.shop_admin import ShownAdmin
 from commerce_ai.shop.models import (
     CustomerScore,
@@ -61,7 +61,10 @@ class PriceResponseAdmin(ShownAdmin):
 
 @admin.register(StockOutlook)
 class StockOutlookAdmin(ShownAdmin):
-    list_display = ("product", "location", "days_of_cover", "stock_out_on", "stock_out_probability", "as_of")
+    list_display = (
+        "product", "location", "days_of_cover", "stock_out_on",
+        share_column("stock_out_probability", _("probability of it")), "as_of",
+    )  # fmt: skip
     list_filter = (during("stock_out_on", of_day=True),)
     ordering = ("-id",)
     next_step = _("No outlook yet. Switch the inventory plugin on: it says when each product will run out.")
@@ -69,7 +72,10 @@ class StockOutlookAdmin(ShownAdmin):
 
 @admin.register(CustomerScore)
 class CustomerScoreAdmin(ShownAdmin):
-    list_display = ("customer", "segment", "value", "churn", "price_sensitivity", "as_of", "version_id")
+    list_display = (
+        "customer", "segment", money_column("value", _("expected value")), share_column("churn", _("no further order")),
+        "price_sensitivity", "as_of", "version_id",
+    )  # fmt: skip
     search_fields = ("segment__startswith",)
     ordering = ("-id",)
     next_step = _("No scores yet. Switch the advertising plugin on and train it.")
