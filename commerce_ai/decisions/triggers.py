@@ -46,3 +46,34 @@ def unmade() -> Iterator[str]:
     """SQL that removes them."""
     for table in _MARKS:
         yield f"DROP FUNCTION decisions_mark_{table}() CASCADE"
+
+
+# Orders of whom a device was taken from: those of the customer, and of the visits that are theirs.
+_TAKEN = """
+    WITH taken AS (
+        SELECT DISTINCT b.shop_id, b.customer_id FROM before b JOIN touched t USING (id)
+        WHERE b.customer_id <> t.customer_id OR b.shop_id <> t.shop_id
+    )
+    INSERT INTO decisions_stale (shop_id, order_id)
+    SELECT o.shop_id, o.id FROM taken JOIN shop_order o USING (shop_id, customer_id)
+    UNION
+    SELECT o.shop_id, o.id FROM taken JOIN shop_identity i USING (shop_id, customer_id)
+    JOIN shop_order o ON o.shop_id = i.shop_id AND o.anonymous_id = i.anonymous_id;
+"""
+
+
+def made_for_taken() -> Iterator[str]:
+    """SQL that makes the trigger of identities that turn out to be another customer's."""
+    yield (
+        "CREATE FUNCTION decisions_mark_taken() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN {_TAKEN} RETURN NULL; END $$"
+    )
+    yield (
+        "CREATE TRIGGER decisions_mark_taken AFTER UPDATE ON shop_identity"
+        " REFERENCING OLD TABLE AS before NEW TABLE AS touched"
+        " FOR EACH STATEMENT EXECUTE FUNCTION decisions_mark_taken()"
+    )
+
+
+def unmade_for_taken() -> Iterator[str]:
+    yield "DROP FUNCTION decisions_mark_taken() CASCADE"

@@ -126,6 +126,21 @@ def test_a_visit_counts_for_the_customer_it_turned_out_to_be_even_afterwards(fac
     assert Identity.objects.of(facts.shop).count() == 1
 
 
+def test_a_device_that_turns_out_to_be_anothers_is_taken_from_who_had_it(facts: Facts) -> None:
+    chosen, first, second = facts.decision("A"), CustomerFactory(shop=facts.shop), CustomerFactory(shop=facts.shop)
+    tie = IdentityFactory(shop=facts.shop, customer=first, anonymous_id="phone", proven=True)
+    IdentityFactory(shop=facts.shop, customer=first, anonymous_id="desk", proven=True)
+    facts.write(facts.touch("Product Clicked", chosen, "phone", product="A"))
+    facts.order("1", ("A", 1, "10"), who="", customer=first)
+    facts.order("2", ("A", 1, "10"), who="desk")
+    facts.count()
+    assert facts.outcome(chosen).purchases == 2
+    tie.customer = second
+    tie.save()
+    facts.count()
+    assert credited(facts) == {} and facts.outcome(chosen).purchases == 0
+
+
 def test_what_comes_back_is_taken_back(facts: Facts) -> None:
     facts.product("A", cost="4")
     chosen = facts.decision("A", "B")
