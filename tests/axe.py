@@ -12,6 +12,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 SHOTS = os.environ.get("SCREENSHOTS")
 GRAVE = {"serious", "critical"}
 COLOURS = ["color-contrast", "link-in-text-block"]  # all that a change of the theme alone can break
+WIDTHS = [*COLOURS, "scrollable-region-focusable"]  # and of the width
 RUN = """async ([rules, without]) => {
     const only = rules ? {runOnly: {type: "rule", values: rules}} : {};
     const part = without ? {exclude: [without]} : document;

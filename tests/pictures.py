@@ -25,8 +25,9 @@ def main() -> None:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, size, theme, link in (
-            ("overview", (1440, 1010), "light", ""),
+            ("", (1440, 900), "light", "All AI against none"),  # only counted anew, for the first page
             ("experiment", (1440, 1010), "dark", "Recommendations against bestsellers"),
+            ("overview", (1440, 1010), "light", ""),
             ("phone", (390, 844), "dark", ""),
         ):
             screen = {"width": size[0], "height": size[1]}
@@ -35,6 +36,10 @@ def main() -> None:
             if link:
                 page.goto(f"{given.address}/console/experiments/")
                 page.get_by_role("link", name=link).first.click()
+                page.get_by_role("button", name="Count anew").click()
+                page.wait_for_load_state("load")
+            if not name:
+                continue
             page.wait_for_load_state("networkidle")
             page.screenshot(path=str(given.to / f"{name}.png"))
             print(given.to / f"{name}.png")

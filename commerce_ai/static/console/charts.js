@@ -28,8 +28,12 @@
       const colour = css(`--c-series-${(i % 8) + 1}`);
       const kind = series.kind || said.kind;
       const few = series.values.filter((value) => value !== null).length <= 12; // a lone point has no line
+      const lone = series.values.filter((value) => value !== null).length === 1;
       const axis = series.axis === "right" ? "right" : "y";
-      if (series.low && series.high) {
+      if (series.low && series.high && lone && !series.x) { // an area needs two points: one has a bar
+        const range = series.low.map((low, i) => (low === null ? null : [low, series.high[i]]));
+        found.push({ type: "bar", yAxisID: axis, label: series.label, data: range, backgroundColor: colour + "40", maxBarThickness: 8, grouped: false, band: true });
+      } else if (series.low && series.high) {
         const band = { type: "line", yAxisID: axis, borderWidth: 0, pointRadius: 0, backgroundColor: colour + "26", band: true };
         found.push({ ...band, label: series.label, data: points(series.low, series), fill: false });
         found.push({ ...band, label: series.label, data: points(series.high, series), fill: "-1" });

@@ -10,7 +10,17 @@
     if (main) main.setAttribute("role", "main");
   }
 
-  function clickable(each) {
+  // A heading stays one: what is in it becomes the button, and its clicks still reach the heading.
+  function within(heading) {
+    const inner = document.createElement("span");
+    inner.className = "flex grow items-center";
+    inner.append(...heading.childNodes);
+    heading.append(inner);
+    return inner;
+  }
+
+  function clickable(found) {
+    const each = found.matches("h2") ? within(found) : found;
     each.setAttribute("role", "button");
     each.tabIndex = 0;
     const words = document.getElementById("nav-sidebar")?.dataset.toggle;
@@ -20,7 +30,7 @@
       event.preventDefault();
       each.click();
     });
-    const list = each.matches("h2") && each.nextElementSibling;
+    const list = found.matches("h2") && found.nextElementSibling;
     if (!list) return;
     const say = () => each.setAttribute("aria-expanded", String(getComputedStyle(list).display !== "none"));
     new MutationObserver(say).observe(list, { attributes: true, attributeFilter: ["style"] });
