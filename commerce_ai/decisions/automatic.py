@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
+from itertools import islice
 from typing import Any, ClassVar
 
 from django import forms
@@ -23,6 +24,7 @@ from commerce_ai.shop.models import Shop
 
 SUGGEST, AUTOMATIC = "suggest", "automatic"
 REST = timedelta(days=28)  # a product on which a person said no is left to people for so long
+BY_PEOPLE = Q(decided_by__isnull=False) | Q(decided_by_key__isnull=False)  # themselves, or a program with their key
 TRIED_AT_ONCE = 1000  # open proposals that are looked at for those that fit
 
 Fits = Callable[[Any], bool]
@@ -54,7 +56,7 @@ def standing(model: type[Proposal], shop: Shop, settings: Any, url: str = "") ->
     """What the shop chose for the plugin of these proposals, and whether that is earned."""
     wanted = int(settings.earned_after)
     mine = model._default_manager.filter(shop=shop)
-    by_people = mine.filter(Q(decided_by__isnull=False) | Q(decided_by_key__isnull=False))
+    by_people = mine.filter(BY_PEOPLE)
     accepted = by_people.filter(state=State.APPROVED).values("pk")[:wanted].count()
     last = by_people.filter(state__in=(State.APPROVED, State.REJECTED, State.UNDONE)).order_by("-decided_at")
     states = list(last.values_list("state", flat=True)[:wanted])
@@ -74,12 +76,10 @@ def approve_due(
     left = int(settings.most_a_day) - mine.filter(automatic=True, decided_at__gte=_midnight(shop)).count()
     if left <= 0:
         return Outcome()
-    said_no = mine.filter(
-        state__in=(State.REJECTED, State.UNDONE), decided_at__gt=timezone.now() - REST, decided_by__isnull=False
-    )
+    said_no = mine.filter(BY_PEOPLE, state__in=(State.REJECTED, State.UNDONE), decided_at__gt=timezone.now() - REST)
     resting = set(said_no.values_list("product_id", flat=True))
     waiting: Iterable[Any] = model._default_manager.filter(shop=shop).open()[:TRIED_AT_ONCE]  # type: ignore[attr-defined]
-    chosen = [each for each in waiting if each.product_id not in resting and fits(each)][:left]
+    chosen = islice((each for each in waiting if each.product_id not in resting and fits(each)), left)
     outcome, _batch = approve_together(chosen, None, act=act, automatic=True)
     return outcome
 

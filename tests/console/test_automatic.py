@@ -131,6 +131,15 @@ def test_it_is_shown_as_automatic_undone_and_not_done_again(sign_in, shop, on):
     assert not pricing.approve_due(shop).done, "a person said no a moment ago"
 
 
+def test_a_no_by_a_program_with_a_key_is_a_persons_no(shop, on):
+    choose(shop)
+    refused = propose(shop)
+    refused.reject(17)
+    decided(shop, "approved", 20)
+    PriceProposalFactory(shop=shop, product=refused.product, current_price=10, price="9.6", expected_gain=5, gain_low=1)
+    assert pricing.mode(shop).automatic and not pricing.approve_due(shop).done
+
+
 def test_one_click_back_to_suggesting(sign_in, shop, on):
     choose(shop, automatic_step_percent=7.0)
     decided(shop, "approved", EARNED_AFTER)
