@@ -21,6 +21,7 @@ CORE_JOBS = (
     ("decisions.attribute", timedelta(seconds=30), _("Count what came of decisions")),
     ("decisions.recount", timedelta(days=1), _("Count the outcomes of the last days anew")),
     ("decisions.refresh_experiments", timedelta(hours=1), _("Make the figures of experiments anew")),
+    ("decisions.ask_in_shadow", timedelta(minutes=10), _("Ask versions in the shadow what visitors asked")),
     ("alerts.sweep", timedelta(seconds=20), _("Tell of alerts, send messages that wait")),
     ("alerts.check_health", timedelta(minutes=5), _("Look at health, raise and resolve alerts")),
     ("alerts.watch", timedelta(hours=1), _("Judge the finished day by the rules of alerts")),

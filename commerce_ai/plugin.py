@@ -84,7 +84,9 @@ class Draws:
     `kinds` are those of its decisions that are such answers. `emergency` names the setting that stops all learners:
     while it is on nobody enters an arm. `units` says whom its requests name: visitor, customer.
     `tries` are the slots whose versions an arm may name, as the plugin answers by `drawn.versions(slot)`; where it has
-    none, `untried` says why in a sentence.
+    none, `untried` says why in a sentence. `again` names a function of the plugin, ``(shop_id, decision, drawn) ->
+    Again | None``, that answers once more what a decision was about and keeps nothing, for versions in the shadow; where
+    a decision holds too little for that, `unasked` says so.
     """
 
     kinds: tuple[str, ...]
@@ -92,6 +94,8 @@ class Draws:
     units: tuple[str, ...] = ("visitor", "customer")
     tries: tuple[str, ...] = ()
     untried: Any = ""
+    again: str = ""
+    unasked: Any = ""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from commerce_ai.shop.revision import refresher
 # DESIGN's rooms of a plugin; a file of the mathematics may have any other name but imports no Django.
 WITH_DJANGO = {
     "__init__", "apps", "models", "queries", "learner", "service", "api", "admin", "forms", "tasks", "benchmarks",
-    "publishing", "words", "automatic",
+    "publishing", "words", "automatic", "shadow",
 }  # fmt: skip
 ARTIFACT_SUFFIXES = {".safetensors", ".ubj", ".onnx", ".npy", ".json"}
 FORBIDDEN_WHEN_SERVING = ("torch", "transformers")
@@ -241,6 +241,8 @@ class PluginContract:
         if plugin.draws:
             assert set(plugin.draws.tries) <= {each.name for each in plugin.slots}
             assert not (plugin.draws.tries and plugin.draws.untried)
+            assert not (plugin.draws.again and plugin.draws.unasked)
+            assert not plugin.draws.again or callable(import_string(f"{plugin.name}.{plugin.draws.again}"))
 
     def test_who_is_held_out_gets_the_fallback_and_the_decision_says_so(
         self, plugin: Plugin, shop: Any, client: Any, monkeypatch: Any

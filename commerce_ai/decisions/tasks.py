@@ -11,11 +11,11 @@ from django.db import connection
 from django.utils import timezone
 
 from commerce_ai.decisions import attribution, losses, marks
-from commerce_ai.decisions.experiments.tasks import refresh_experiments
+from commerce_ai.decisions.experiments.tasks import ask_in_shadow, refresh_experiments
 from commerce_ai.decisions.rules import rules_of
 from commerce_ai.shop.models import Shop
 
-__all__ = ["attribute", "recount", "refresh_experiments"]
+__all__ = ["ask_in_shadow", "attribute", "recount", "refresh_experiments"]
 
 logger = logging.getLogger(__name__)
 LONGEST_S = 300  # a job leaves the rest to the next one after this

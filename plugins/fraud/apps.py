@@ -24,7 +24,7 @@ class FraudPlugin(Plugin):
     summary = _("Says which payments to let through, to look at, or to refuse.")
     icon = "shield"
     fallback = _("Rules alone decide.")
-    draws = Draws(("score",), emergency="rules_only", units=("customer",), tries=("fraud.score",))
+    draws = Draws(("score",), emergency="rules_only", units=("customer",), tries=("fraud.score",), again="shadow.again")
     slots = (
         Slot(
             "fraud.score",

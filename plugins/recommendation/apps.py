@@ -23,7 +23,8 @@ class RecommendationPlugin(Plugin):
     icon = "recommend"
     fallback = _("The shop's bestsellers answer.")
     draws = Draws(
-        ("recommendations", "similar"), emergency="bestsellers_only", tries=("recommendation.candidates",)
+        ("recommendations", "similar"), emergency="bestsellers_only", tries=("recommendation.candidates",),
+        again="shadow.again",
     )  # fmt: skip
     slots = (
         Slot(

@@ -41,10 +41,11 @@ class UnknownProduct(LookupError):
     """The shop's catalogue has no product of this external id."""
 
 
-def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True) -> Answer:
-    """Products for `subject` (an api `Subject`). With `keep` false no decision is stored: a look from the console."""
+def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True, drawn: Drawn | None = None) -> Answer:
+    """Products for `subject` (an api `Subject`). With `keep` false no decision is stored: a look from the console, or
+    from the shadow, which brings what is `drawn`."""
     started = time.perf_counter()
-    settings, drawn = _settings(shop_id, subject, request.placement)
+    settings, drawn = _settings(drawn or draw(shop_id, PLUGIN, request.placement, subject))
     versions = in_turn(drawn, settings)
     wish = _wish(shop_id, subject, request, settings, versions)
     if request.placement == "product" and len(wish.visit.context):
@@ -53,11 +54,13 @@ def recommend(shop_id: int, subject: Any, request: Request, *, keep: bool = True
     return _answer(shop_id, subject, request, settings, wish, versions, "recommendations", started, keep, drawn)
 
 
-def similar(shop_id: int, subject: Any, product_id: str, request: Request, *, keep: bool = True) -> Answer:
+def similar(
+    shop_id: int, subject: Any, product_id: str, request: Request, *, keep: bool = True, drawn: Drawn | None = None
+) -> Answer:
     """What goes with one product, filled up from its category, then from everywhere. Raises `UnknownProduct`."""
     started = time.perf_counter()
     request = msgspec.structs.replace(request, products=(product_id,))
-    settings, drawn = _settings(shop_id, subject, "product")
+    settings, drawn = _settings(drawn or draw(shop_id, PLUGIN, "product", subject))
     versions = in_turn(drawn, settings)
     wish = _wish(shop_id, subject, request, settings, versions)
     if not len(wish.visit.context):
@@ -100,9 +103,8 @@ def assortment_of(shop_id: int) -> Assortment:
 _assortments: dict[int, Assortment] = {}
 
 
-def _settings(shop_id: int, subject: Any, placement: str) -> tuple[Any, Drawn]:
+def _settings(drawn: Drawn) -> tuple[Any, Drawn]:
     """The shop's settings, under the arm that the subject was drawn into."""
-    drawn = draw(shop_id, PLUGIN, placement, subject)
     return (replace(drawn.settings, source=ONLY_BESTSELLERS) if drawn.held_out else drawn.settings), drawn
 
 

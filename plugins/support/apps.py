@@ -22,7 +22,12 @@ class SupportPlugin(Plugin):
     summary = _("Answers customers from the shop's own facts and articles, or hands over to a person.")
     icon = "support_agent"
     fallback = _("Articles are searched by words; a person answers the rest.")
-    draws = Draws(("reply",), emergency="people_only", tries=("support.intent",))
+    draws = Draws(
+        ("reply",),
+        emergency="people_only",
+        tries=("support.intent",),
+        unasked=_("A decision keeps no word of what a customer wrote, so that nothing can be asked again."),
+    )
     slots = (
         Slot(
             "support.intent",

@@ -14,6 +14,7 @@ from django.utils import timezone
 from commerce_ai import registry
 from commerce_ai.decisions.experiments import lifecycle, outlook
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
+from commerce_ai.decisions.experiments.shadow_models import Shadow
 from commerce_ai.decisions.models import Decision, Outcome
 from commerce_ai.ids import uuid7
 from commerce_ai.learning.models import Version
@@ -253,6 +254,25 @@ def test_only_what_could_answer_a_share_can_be_tried(owner, shop, fields):
     found = version_of(shop, **fields)
     shown = unescape(owner.get(reverse("admin:learning_version_change", args=[found.pk])).content.decode())
     assert f"?version={found.pk}" not in shown
+
+
+def test_a_version_goes_into_the_shadow_and_out_of_it(owner, sign_in, shop):
+    tried = version_of(shop)
+    page = reverse("admin:learning_version_change", args=[tried.pk])
+    address = reverse("admin:learning_version_shadow", args=[tried.pk])
+    assert "Compare in the shadow" in owner.get(page).content.decode()
+    owner.post(address, {"action": "begin"})
+    assert Shadow.objects.of(shop).get().until is None
+    shown = owner.get(page).content.decode()
+    assert "End the comparison" in shown and "nothing yet" in shown
+    owner.post(address, {"action": "end"})
+    assert Shadow.objects.of(shop).get().until is not None
+    chat = version_of(shop, slot="support.intent")
+    owner.post(reverse("admin:learning_version_shadow", args=[chat.pk]), {"action": "begin"})
+    assert Shadow.objects.of(shop).count() == 1
+    shown = unescape(owner.get(reverse("admin:learning_version_change", args=[chat.pk])).content.decode())
+    assert "no word of what a customer wrote" in shown and "Compare in the shadow" not in shown
+    assert sign_in("analyst").post(address, {"action": "begin"}).status_code == 403
 
 
 def test_a_version_of_another_shop_is_not_offered(owner, shop, other):

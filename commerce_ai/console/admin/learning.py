@@ -19,6 +19,7 @@ from commerce_ai.console.pages import render
 from commerce_ai.console.shop_admin import ShownAdmin
 from commerce_ai.console.views import runs as run_pages
 from commerce_ai.console.views import training, versions
+from commerce_ai.decisions.experiments import shadow
 from commerce_ai.learning import runs
 from commerce_ai.learning.models import Run, Version
 
@@ -160,6 +161,7 @@ class VersionAdmin(PageAdmin):
         return [
             path("<int:object_id>/promote/", guard(self.promote_view), name="learning_version_promote"),
             path("<int:object_id>/roll-back/", guard(self.roll_back_view), name="learning_version_roll_back"),
+            path("<int:object_id>/shadow/", guard(self.shadow_view), name="learning_version_shadow"),
             *super().get_urls(),
         ]
 
@@ -186,6 +188,23 @@ class VersionAdmin(PageAdmin):
             back = lambda: runs.roll_back(version.shop, version.slot, version.learner, request.user)  # noqa: E731
             return self._move(request, version, back, _("Rolled back by hand."))
         return self.show(request, "console/version_confirm.html", versions.roll_back(version), version)
+
+    def shadow_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Begins to ask it beside the live version, or ends that."""
+        version = self._movable(request, object_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if request.POST.get("action") == "end":
+            shadow.end(version)
+            self.log_change(request, version, str(_("Out of the shadow.")))
+            messages.success(request, _("It is not asked any more."))
+        elif shadow.may_shadow(version):
+            shadow.begin(version)
+            self.log_change(request, version, str(_("Into the shadow.")))
+            messages.success(request, _("Within ten minutes it is asked what visitors ask from now on."))
+        else:
+            return self._refused(request, version, _("%(version)s can't be asked in the shadow."))
+        return HttpResponseRedirect(reverse("admin:learning_version_change", args=[version.pk]))
 
     def _movable(self, request: HttpRequest, object_id: int) -> Version:
         version = self.row(request, object_id)

@@ -12,7 +12,7 @@ from commerce_ai import registry
 from commerce_ai.console.charts import Chart, Series
 from commerce_ai.console.scope import may
 from commerce_ai.console.views.runs import in_short, may_train, metric_of, metrics_table
-from commerce_ai.decisions.experiments import canary
+from commerce_ai.decisions.experiments import canary, shadow
 from commerce_ai.learning.explaining import Explanation
 from commerce_ai.learning.models import Version
 from commerce_ai.learning.versions import live_row
@@ -30,6 +30,8 @@ def context(request: HttpRequest, version: Version) -> dict[str, Any]:
         "verdict": verdict,
         "may_promote": version.state != Version.State.LIVE and bool(version.manifest) and _known(version),
         "may_try": canary.may_try(version) and may(request, "operator"),
+        "shadow": (trial := shadow.last_of(version)), "shadowed": shadow.in_words(trial) if trial else [],
+        "may_shadow": may(request, "operator") and shadow.may_shadow(version), "unasked": shadow.why_not(version),
         "may_roll_back": version.state == Version.State.LIVE and version.replaced_id is not None,
     }  # fmt: skip
 

@@ -74,14 +74,16 @@ def offered(shop_id: int) -> list[Version]:
 
 
 def on_trial(shop_id: int) -> set[int]:
-    """Versions whose files experiments still need."""
+    """Versions whose files experiments, or the shadow, still need."""
     from commerce_ai.decisions.experiments.models import Experiment
+    from commerce_ai.decisions.experiments.shadow_models import Shadow
 
     State = Experiment.State
     rows = Experiment.objects.of(shop_id).filter(holdout=False)
     open_ones = rows.filter(state__in=(State.DRAFT, State.RUNNING))
     stopped = rows.filter(state=State.STOPPED, stops_at__gt=timezone.now() - FILES_KEPT)
-    return {arm.version for each in (*open_ones, *stopped) for arm in each.parsed_arms if arm.version}
+    shadows = Shadow.objects.of(shop_id).filter(until=None).values_list("version_id", flat=True)
+    return {arm.version for each in (*open_ones, *stopped) for arm in each.parsed_arms if arm.version} | set(shadows)
 
 
 def notes(shop_id: int, arms: Sequence[Arm]) -> list[str]:

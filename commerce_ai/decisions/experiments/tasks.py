@@ -1,4 +1,4 @@
-"""The job that keeps the figures of experiments fresh."""
+"""The jobs that keep the figures of experiments fresh, and ask versions in the shadow."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 import time
 
 from celery import shared_task
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
-from commerce_ai.decisions.experiments import lifecycle, results
+from commerce_ai.decisions.experiments import lifecycle, results, shadow
 from commerce_ai.decisions.experiments.models import Experiment
+from commerce_ai.decisions.experiments.shadow_models import Shadow
 
 logger = logging.getLogger(__name__)
 LONGEST_S = 400
@@ -35,4 +36,20 @@ def refresh_experiments() -> int:
             done += 1
         except Exception:  # one shop's figures must not keep the others' from coming
             logger.exception("the figures of experiment %d could not be made", each.pk)
+    return done
+
+
+@shared_task(name="decisions.ask_in_shadow")
+def ask_in_shadow() -> int:
+    """Every version in the shadow, those that were asked longest ago first; how many requests that were."""
+    until, done = time.monotonic() + LONGEST_S, 0
+    for each in (
+        Shadow.objects.filter(until=None).select_related("shop", "version").order_by(F("upto").asc(nulls_first=True))
+    ):
+        if time.monotonic() > until:
+            break
+        try:
+            done += shadow.look(each)
+        except Exception:  # one shop's must not keep the others' from being asked
+            logger.exception("%s could not be asked in the shadow", each)
     return done
