@@ -23,7 +23,7 @@ from commerce_ai.console.scope import shop_of
 MOST_ROWS = 100_000
 AT_ONCE = 2000
 PARAM = "csv"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class _Echo:
@@ -67,5 +67,5 @@ def cell(found: tuple[Any, Any, Any]) -> Any:
         return value
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    text = strip_tags(str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    text = str(value) if field is not None else strip_tags(str(value))
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

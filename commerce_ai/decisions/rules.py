@@ -118,7 +118,9 @@ def save_rules(shop: Shop, rules: Rules) -> bool:
 
 def _read(given: Mapping[str, Any]) -> Rules:
     known = [field.name for field in dataclasses.fields(Rules) if field.name in given]
-    said = {name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in known}
+    said: dict[str, Any] = {
+        name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in known
+    }
     try:
         return Rules(**said)  # together: a name may have moved from one list to another
     except (BadRule, TypeError):

@@ -124,7 +124,7 @@ def _passing_by(
     product = rng.choice(sellable, n, p=goods.pull[sellable] / goods.pull[sellable].sum())
     day = rng.choice(len(weight), n, p=weight)
     dwell = rng.lognormal(DWELL, DWELL_SD, n) * np.exp(DWELL_QUALITY * goods.quality[product]) / 2
-    first = int(views["visit"].max() or 0) + 1 if len(views) else 0
+    first = int(views["visit"].max() or 0) + 1 if len(views) else 0  # type: ignore[arg-type]
     return _named(
         pl.DataFrame(
             {

@@ -53,14 +53,18 @@ def test_an_analyst_finds_nobody_by_who_they_are(shop, owner, sign_in):
 def test_a_list_is_exported_as_it_is_filtered(shop, other, owner):
     ProductFactory(shop=shop, title="=1+1", external_id="a-1")
     ProductFactory(shop=shop, title="Plain", external_id="b-1")
+    ProductFactory(shop=shop, title=" @SUM(A1)", external_id="=b-2")
+    ProductFactory(shop=shop, title="Board <5 mm>", external_id="d-1")
     ProductFactory(shop=other, title="Theirs", external_id="c-1")
     address = reverse("admin:shop_product_changelist")
     answer = owner.get(address, {"csv": 1})
     assert answer["Content-Type"].startswith("text/csv") and "attachment" in answer["Content-Disposition"]
     head, *rows = rows_of(answer)
     text = [" ".join(each) for each in rows]
-    assert len(head) > 3 and len(rows) == 2 and not any("Theirs" in each for each in text)
-    assert any("'=1+1" in each for each in text), "a spreadsheet would have computed it"
+    assert len(head) > 3 and len(rows) == 4 and not any("Theirs" in each for each in text)
+    for cell in ("'=1+1", "' @SUM(A1)", "'=b-2"):
+        assert any(cell in each for each in text), "a spreadsheet would have computed it"
+    assert any("Board <5 mm>" in each for each in text), "what looks like a tag and is none stays"
     assert len(rows_of(owner.get(address, {"csv": 1, "q": "b-1"}))) == 2
     assert "csv=1" in owner.get(address).content.decode()
     said = LogEntry.objects.filter(user=owner.user).latest("id")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 from django.test.utils import isolate_apps
@@ -169,6 +170,20 @@ def test_a_label_on_what_they_said_says_nothing_more(shop: Shop, secret_key: str
     Label.objects.create(**about, task="sentiment", value="good", details={"span": SAID["review"]})
     erase(shop, WHO)
     assert Label.objects.of(shop).get().details == {} and found() == {}
+
+
+def test_the_audit_trail_keeps_that_somebody_changed_it_and_not_what_the_person_called_it(
+    shop: Shop, secret_key: str, send: Any, tmp_path: Path
+) -> None:
+    through_every_door(shop, send, secret_key, tmp_path)
+    review = Review.objects.of(shop).get()
+    user = get_user_model().objects.create_user("grace")
+    LogEntry.objects.log_actions(user.pk, [review], CHANGE, "Changed.")
+    named = LogEntry.objects.get()
+    assert named.object_repr
+    erase(shop, WHO, reason="asked")
+    kept = LogEntry.objects.get()
+    assert (kept.user, kept.object_repr, kept.object_id) == (user, "", named.object_id)
 
 
 def test_versions_that_learnt_from_the_person_are_named(shop: Shop, secret_key: str, send: Any, tmp_path: Path) -> None:
