@@ -85,8 +85,8 @@ class Draws:
     while it is on nobody enters an arm. `units` says whom its requests name: visitor, customer.
     `tries` are the slots whose versions an arm may name, as the plugin answers by `drawn.versions(slot)`; where it has
     none, `untried` says why in a sentence. `again` names a function of the plugin, ``(shop_id, decision, drawn) ->
-    Again | None``, that answers once more what a decision was about and keeps nothing, for versions in the shadow; where
-    a decision holds too little for that, `unasked` says so.
+    Again | None``, that answers once more what a decision was about and keeps nothing, for versions in the shadow;
+    where a decision holds too little for that, `unasked` says so.
     """
 
     kinds: tuple[str, ...]

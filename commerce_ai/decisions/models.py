@@ -10,13 +10,16 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
+from commerce_ai.decisions.experiments.shadow_models import Shadow, ShadowDay
 from commerce_ai.decisions.outcome_models import Credit, Heard, Loss, Outcome, Stale
 from commerce_ai.ids import time_of, uuid7
 from commerce_ai.shop import partitions
 from commerce_ai.shop.models import Shop, ShopModel
 from commerce_ai.shop.personal import Basis, Handling, Keep
 
-__all__ = ["Credit", "Decision", "Experiment", "ExperimentPoint", "Heard", "Loss", "Outcome", "Stale"]
+__all__ = [
+    "Credit", "Decision", "Experiment", "ExperimentPoint", "Heard", "Loss", "Outcome", "Shadow", "ShadowDay", "Stale",
+]  # fmt: skip
 
 
 class Decision(ShopModel):
