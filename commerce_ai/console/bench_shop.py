@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S608, E501  (statements of our own)
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from commerce_ai import registry
+from commerce_ai.console.bench_rows import FACTS
 from commerce_ai.decisions import outcomes
 from commerce_ai.decisions.experiments.lifecycle import set_holdout, start
 from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
@@ -38,12 +38,13 @@ def fill(events: int) -> Shop:
         registry.switch(shop, plugin.slug, on=True)
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")  # no marks: what came of decisions is written below
-        goods, people = _catalogue(shop, events, draw, now)
+        place, goods, people = _catalogue(shop, events, draw, now)
         asked = {
             "shop": shop.pk, "events": events, "decisions": events // 10, "visitors": events // 20, "start": begin,
             "days": DAYS, "products": len(goods), "product": goods[0].pk, "orders": events // 40,
+            "customers": len(people), "customer": people[0].pk, "location": place.pk,
         }  # fmt: skip
-        for statement in _FACTS:
+        for statement in FACTS:
             cursor.execute(statement, asked)
         _waiting(shop, events, draw, now, goods, people)
         cursor.execute("SET session_replication_role = DEFAULT")
@@ -55,7 +56,8 @@ def fill(events: int) -> Shop:
     return shop
 
 
-def _catalogue(shop: Shop, events: int, draw: random.Random, now: datetime) -> tuple[list[Any], list[Any]]:
+def _catalogue(shop: Shop, events: int, draw: random.Random, now: datetime) -> tuple[Any, list[Any], list[Any]]:
+    _many(facts.Campaign, ({"shop": shop, "external_id": f"c{n}", "name": f"Campaign {n}"} for n in range(3)))
     place = facts.Location.objects.create(shop=shop, external_id="main", name="Main")
     goods = _many(facts.Product, (
         {"shop": shop, "external_id": f"p{n}", "title": f"Product {n}", "price": 10 + n % 40, "cost": 6,
@@ -82,7 +84,7 @@ def _catalogue(shop: Shop, events: int, draw: random.Random, now: datetime) -> t
         {"shop": shop, "product": each, "day": today + timedelta(days=ahead), "as_of": now, "mean": 4, **levels}
         for each in goods for ahead in range(28)
     ))  # fmt: skip
-    return goods, people
+    return place, goods, people
 
 
 def _waiting(shop: Shop, events: int, draw: random.Random, now: datetime, goods: list[Any], people: list[Any]) -> None:
@@ -114,7 +116,8 @@ def _waiting(shop: Shop, events: int, draw: random.Random, now: datetime, goods:
         for n in range(events // 400)
     ))  # fmt: skip
     _many(facts.Message, (
-        {"shop": shop, "external_id": f"m{n}", "conversation": talks[n // 3], "role": "customer", "text": "Where is it?"}
+        {"shop": shop, "external_id": f"m{n}", "conversation": talks[n // 3], "role": "customer",
+         "text": "Where is it?"}
         for n in range(3 * len(talks))
     ))  # fmt: skip
     reviews = _many(facts.Review, (
@@ -159,45 +162,3 @@ def _figures(shop: Shop, draw: random.Random, now: datetime) -> None:
 
 def _many(model: Any, rows: Iterable[dict[str, Any]]) -> list[Any]:
     return model._default_manager.bulk_create([model(**row) for row in rows], batch_size=AT_ONCE)
-
-
-_MS = "(extract(epoch FROM {at}) * 1000)::bigint"
-_ID = f"(lpad(to_hex({_MS}), 12, '0') || '7' || substr({{seed}}, 1, 3) || '8' || substr({{seed}}, 4, 15))::uuid"
-_WHEN = "%(start)s + n * (%(days)s * interval '1 day' / {of})"
-_FACTS = (
-    f"""
-    INSERT INTO shop_event (id, shop_id, kind, name, message_id, anonymous_id, user_id, session_id, product_id,
-        decision_id, properties, context, platform, occurred_at, received_at)
-    SELECT {_ID.format(at="at", seed="md5('e' || n)")}, %(shop)s, 'track',
-        CASE WHEN n %% 20 < 14 THEN 'Product Viewed' WHEN n %% 20 < 16 THEN 'Product List Viewed'
-            WHEN n %% 20 < 18 THEN 'Product Added' WHEN n %% 20 = 18 THEN 'Checkout Started'
-            WHEN n %% 40 = 19 THEN 'Order Completed' ELSE 'Product Clicked' END,
-        'm' || n, 'v' || (hashint8(n) & 2147483647) %% %(visitors)s, '', '', %(product)s + n %% %(products)s, NULL, '{{}}', '{{}}', 'bench', at, at
-    FROM (SELECT n, {_WHEN.format(of="%(events)s")} AS at FROM generate_series(0, %(events)s - 1) n) e
-    """,
-    f"""
-    INSERT INTO decisions_decision (id, shop_id, plugin, kind, placement, subject, anonymous_id, session_id, payload,
-        reasons, arm, flags, durable, latency_ms)
-    SELECT {_ID.format(at="at", seed="md5('d' || n)")}, %(shop)s, plugin, kind, 'home', '', 'v' || n %% %(visitors)s, '',
-        jsonb_build_object('value', CASE plugin WHEN 'fraud' THEN '{{"action": "allow"}}'::jsonb ELSE '"article"' END), '[]', '',
-        CASE WHEN n %% 9 = 0 THEN '{{fallback}}'::text[] ELSE '{{}}' END, false, 2
-    FROM (
-        SELECT n, {_WHEN.format(of="%(decisions)s")} AS at,
-            (ARRAY['recommendation', 'recommendation', 'recommendation', 'fraud', 'support', 'advertising'])[1 + n %% 6] AS plugin,
-            (ARRAY['recommendations', 'similar', 'recommendations', 'score', 'reply', 'ad'])[1 + n %% 6] AS kind
-        FROM generate_series(0, %(decisions)s - 1) n
-    ) d
-    """,
-    f"""
-    INSERT INTO shop_order (shop_id, external_id, number, anonymous_id, status, currency, total, discount, shipping, tax,
-        coupon, channel, shipping_country, billing_country, attributes, placed_at, updated_at, door, source)
-    SELECT %(shop)s, 'o' || n, '', 'v' || n %% %(visitors)s, 'paid', 'EUR', 40, 0, 0, 0, '', '', '', '', '{{}}',
-        {_WHEN.format(of="%(orders)s")}, now(), 3, 'bench'
-    FROM generate_series(0, %(orders)s - 1) n
-    """,
-    """
-    INSERT INTO shop_orderline (shop_id, order_id, position, product_id, sku, title, quantity, unit_price, discount, tax)
-    SELECT %(shop)s, o.id, i, %(product)s + (o.id * i) %% %(products)s, '', '', i, 10 + i, 0, 0
-    FROM shop_order o CROSS JOIN generate_series(1, 2) i WHERE o.shop_id = %(shop)s
-    """,
-)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def pages(bench: Bench) -> None:
-    """Server time of every page of the console's navigation, on a shop of 200,000 and one of 2 million events."""
+    """Server time of every page that one comes to, on a shop of 200,000 and one of 2 million events."""
     bench.note(
         "90 days, a decision for every 10 events, an order of two lines for every 40, 500 proposals of each kind; "
         "milliseconds from request to rendered answer in one process, the median of five after two to warm up, and "
