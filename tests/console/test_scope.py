@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from commerce_ai import registry
 from commerce_ai.console.scope import may, scope_of
+from commerce_ai.models import PluginState
 from commerce_ai.shop.models import Product, ShopMember
 from tests.factories import (
     CampaignFactory,
@@ -192,3 +193,26 @@ def test_a_plugins_group_decides_from_the_list_as_well_as_from_the_board(shop, s
     assert case.state == "cleared" and case.decided_by == analyst.user
     page = analyst.get(reverse("admin:shop_payment_change", args=[payment.pk])).content.decode()
     assert "203.0.113.7" not in page, "what is not the plugin's own stays masked"
+
+
+@pytest.mark.django_db
+def test_a_plugins_group_writes_its_settings_and_nobody_elses(shop, sign_in):
+    for slug in ("fraud", "recommendation"):
+        registry.switch(shop, slug, True)
+    analyst = sign_in("analyst")
+    theirs, others = (reverse("console:plugin", args=[slug]) for slug in ("recommendation", "fraud"))
+    page = analyst.get(theirs)
+    sent = {name: field.initial for name, field in page.context["form"].fields.items()} | page.context["form"].initial
+    sent = {name: value for name, value in sent.items() if value not in (None, False)}
+    assert analyst.post(theirs, sent).status_code == 403
+    analyst.user.groups.add(Group.objects.get(name="plugin: recommendation"))
+    answer = analyst.post(theirs, {**sent, "bestsellers_only": "on"})
+    assert answer.status_code == 302, answer.context["form"].errors
+    assert PluginState.objects.get(plugin="recommendation").settings["bestsellers_only"] is True
+    assert analyst.post(others, {}).status_code == 403
+    on_or_off = reverse("console:plugin-switch", args=["recommendation"])
+    assert analyst.post(on_or_off, {"on": "0"}).status_code == 403, "the operators' to decide"
+    automatic = {"mode": "automatic"}
+    assert analyst.post(reverse("console:plugin-mode", args=["pricing"]), automatic).status_code == 403
+    analyst.user.groups.add(Group.objects.get(name="plugin: pricing"))
+    assert analyst.post(reverse("console:plugin-mode", args=["pricing"]), automatic).status_code == 302

@@ -21,7 +21,7 @@ from commerce_ai.console.admin.schedules import next_due, title_of
 from commerce_ai.console.dress import dress
 from commerce_ai.console.health import findings, survey
 from commerce_ai.console.pages import page, url_of, visible
-from commerce_ai.console.scope import scope_of
+from commerce_ai.console.scope import may, scope_of
 from commerce_ai.decisions.automatic import AUTOMATIC, SUGGEST
 from commerce_ai.models import PluginState, ScheduleState
 from commerce_ai.plugin import Plugin
@@ -73,9 +73,12 @@ def switch(request: Any, slug: str) -> HttpResponse:
 
 
 @require_POST
-@page(permission="operator")
+@page
 def mode(request: Any, slug: str) -> HttpResponse:
     """Suggest or automatic. Automatic acts only once it is earned; back to suggesting at any time."""
+    request._plugin = slug
+    if not may(request, "operator"):
+        raise PermissionDenied
     form_class = _plugin(slug).settings_form_class()
     if form_class is None or "mode" not in form_class.base_fields or request.POST.get("mode") not in MODES:
         raise Http404
@@ -92,7 +95,8 @@ def mode(request: Any, slug: str) -> HttpResponse:
 def settings(request: Any, slug: str) -> dict[str, Any] | HttpResponse:
     """One plugin: its settings form, its schedules, what it is made of."""
     plugin = _plugin(slug)
-    may_write = scope_of(request).may("operator")
+    request._plugin = slug  # a page of the plugin: its group writes here
+    may_write = may(request, "operator")
     form_class = plugin.settings_form_class()
     form = None
     if form_class is not None:
