@@ -1,6 +1,6 @@
 """The pictures of README, taken of a running demo: `make demo` in one terminal, `make pictures` in another.
 
-Three of the console as its operator sees it: the first page, an experiment in the dark, the first page on a phone.
+Two of the console as its operator sees it: the first page, and an experiment in the dark.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ def main() -> None:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, size, theme, link in (
-            ("", (1440, 900), "light", "All AI against none"),  # only counted anew, for the first page
-            ("experiment", (1440, 1010), "dark", "Recommendations against bestsellers"),
-            ("overview", (1440, 1010), "light", ""),
-            ("phone", (390, 844), "dark", ""),
+            ("", (1440, 900), "light", "Figures over time"),  # only counted anew, for the first page
+            ("experiment", (1440, 950), "dark", "Recommendations against bestsellers"),
+            ("overview", (1440, 950), "light", ""),
         ):
             screen = {"width": size[0], "height": size[1]}
             page = browser.new_page(viewport=screen, color_scheme=theme, reduced_motion="reduce")
