@@ -109,7 +109,9 @@ def factorise(
 ) -> dict[str, Array]:
     """``item_factors``, ``customer_factors`` and ``gramian`` from `confidences`, through `implicit`.
 
-    Equal input and seed give equal factors, resumed or not.
+    Equal input and seed give equal factors, resumed or not. Who met a single product says nothing of what goes with
+    what, and in a shop where most visitors look at one page and leave they would take most of the time: they are left
+    out of the alternation, and get their factors from its result, as everybody does in the end.
 
     `report` is told after each iteration and may raise to stop; with a `checkpoint` folder, factors are kept there
     every `SECONDS_BETWEEN_CHECKPOINTS` and taken up again by the next call with the same folder.
@@ -117,10 +119,12 @@ def factorise(
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
+    several = np.diff(matrix.indptr) > 1
+    learned = matrix[several] if several.any() else matrix
     # A BLAS with threads of its own fights with implicit's threads, and is many times slower.
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
-            factors=factors, regularization=regularization, random_state=seed, num_threads=threads_for(matrix.nnz)
+            factors=factors, regularization=regularization, random_state=seed, num_threads=threads_for(learned.nnz)
         )
         done = _resume(model, checkpoint)
         kept_at = monotonic()
@@ -135,15 +139,31 @@ def factorise(
 
         model.iterations = iterations - done
         if model.iterations > 0:
-            model.fit(matrix, show_progress=False, callback=tell)
-        customers = model.recalculate_user(np.arange(matrix.shape[0]), matrix)
+            model.fit(learned, show_progress=False, callback=tell)
+        theirs = model.recalculate_user(np.arange(learned.shape[0]), learned)
     items = model.item_factors.astype(np.float64)
     gramian = items.T @ items + regularization * np.eye(factors)
+    customers = theirs
+    if several.any():
+        customers = _of_one(matrix, items, gramian)
+        customers[several] = theirs
     return {
         "item_factors": items.astype(np.float32),
         "customer_factors": customers.astype(np.float32),
         "gramian": gramian,
     }
+
+
+def _of_one(matrix: Any, items: Array, gramian: Array) -> Array:
+    """The factors of customers with a single product, zero for all others: (G + (c-1) y yᵀ) x = c y, solved by the
+    formula of Sherman and Morrison for all at once."""
+    found = np.zeros((matrix.shape[0], items.shape[1]))
+    rows = np.flatnonzero(np.diff(matrix.indptr) == 1)
+    product, confidence = matrix.indices[matrix.indptr[rows]], matrix.data[matrix.indptr[rows]].astype(np.float64)
+    solved = np.linalg.solve(gramian, items.T).T
+    pull = (items * solved).sum(axis=1)[product]
+    found[rows] = solved[product] * (confidence / (1 + (confidence - 1) * pull))[:, None]
+    return found
 
 
 def graph(vectors: Array) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 from commerce_ai.learning.learner import Silent
 from plugins.recommendation import als, choosing, collaborative, features, item_to_item
@@ -238,6 +239,20 @@ def test_fitting_leaves_the_histories_in_order():
     customer = 11
     mine = slice(kept.starts[customer], kept.starts[customer + 1])
     assert matrix[customer].toarray()[0][kept.products[mine]] == pytest.approx(3 * kept.weights[mine])
+
+
+def test_who_looked_at_one_thing_and_left_gets_factors_and_moves_nobodys():
+    matrix = als.confidences(features.histories(features.number(clubs()), 5), 3.0, features.number(clubs()).shape[1])
+    chosen = {"factors": 8, "regularization": 2.0, "iterations": 4, "seed": 1, "report": Silent()}
+    ones = sparse.csr_matrix(([3.0, 40.0, 0.5], ([0, 1, 2], [4, 4, 7])), shape=(3, matrix.shape[1]), dtype=np.float32)
+    without, mixed = als.factorise(matrix, **chosen), als.factorise(sparse.vstack([ones, matrix], "csr"), **chosen)
+    assert (mixed["item_factors"] == without["item_factors"]).all()
+    assert (mixed["customer_factors"][3:] == without["customer_factors"]).all()
+    for customer, (product, confidence) in enumerate(((4, 3.0), (4, 40.0), (7, 0.5))):
+        y = mixed["item_factors"][product].astype(np.float64)
+        expected = np.linalg.solve(mixed["gramian"] + (confidence - 1) * np.outer(y, y), confidence * y)
+        assert mixed["customer_factors"][customer] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert np.isfinite(als.factorise(ones, **chosen)["customer_factors"]).all(), "where nobody met two things"
 
 
 class Stopping(Silent):
