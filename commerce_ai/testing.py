@@ -40,7 +40,7 @@ from commerce_ai.shop.revision import refresher
 # DESIGN's rooms of a plugin; a file of the mathematics may have any other name but imports no Django.
 WITH_DJANGO = {
     "__init__", "apps", "models", "queries", "learner", "service", "api", "admin", "forms", "tasks", "benchmarks",
-    "publishing", "words", "automatic", "shadow",
+    "publishing", "words", "automatic", "person", "shadow",
 }  # fmt: skip
 ARTIFACT_SUFFIXES = {".safetensors", ".ubj", ".onnx", ".npy", ".json"}
 FORBIDDEN_WHEN_SERVING = ("torch", "transformers")
