@@ -27,6 +27,7 @@ CORE_JOBS = (
     ("alerts.watch", timedelta(hours=1), _("Judge the finished day by the rules of alerts")),
     ("alerts.forget", timedelta(days=1), _("Forget messages and alerts that are over for long")),
     ("ingest.count_funnel", timedelta(minutes=5), _("Count how far visitors came")),
+    ("console.renew_behaviour", timedelta(minutes=10), _("Count who comes back and what follows what")),
     ("ingest.sweep", timedelta(seconds=5), _("Project batches that were not projected yet")),
 )
 

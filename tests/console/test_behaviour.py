@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from commerce_ai import registry
 from commerce_ai.console import behaviour
+from commerce_ai.console.tasks import renew_behaviour
 from commerce_ai.decisions.models import Decision
 from commerce_ai.ids import uuid7
 from commerce_ai.shop import partitions
 from commerce_ai.shop.consent import Purpose
-from commerce_ai.shop.models import Consent, Event
+from commerce_ai.shop.models import Consent, Event, Shop
 from commerce_ai.shop.revision import refresher
 from plugins.advertising.models import UpliftScore
 from plugins.fraud.models import Case
@@ -77,6 +80,22 @@ def test_paths_follow_visits_and_leave_small_groups_and_the_unwilling_out(shop, 
     assert found["Product Added"].then == (("", 1.0),)
     page = owner.get(reverse("console:behaviour")).content.decode()
     assert "Product Added" in page and "Coupon Denied" not in page
+
+
+def test_the_job_counts_before_anybody_asks(shop, owner):
+    address = reverse("console:behaviour")
+    owner.get(address)  # what nobody did is kept, too
+    for each in CustomerFactory.create_batch(11, shop=shop):
+        see(shop, each, "Product Viewed", JUNE)
+        OrderFactory(shop=shop, customer=each, placed_at=JUNE)
+    assert "Product Viewed" not in owner.get(address).content.decode()
+    assert renew_behaviour() == Shop.objects.count()
+    owner.get(address)  # warm: what is read once
+    with CaptureQueriesContext(connection) as captured:
+        page = owner.get(address).content.decode()
+    assert "Product Viewed" in page and "June 2026" in page
+    read = [each["sql"] for each in captured if "shop_event" in each["sql"] or "shop_order" in each["sql"]]
+    assert not read
 
 
 def test_an_empty_shop_says_the_next_step(shop, owner):
