@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin.utils import label_for_field, lookup_field
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -54,8 +54,10 @@ def export(request: HttpRequest, table: Any) -> StreamingHttpResponse:
 def _lines(heads: list[str], columns: list[Any], rows: Any, table: Any) -> Iterator[str]:
     line = csv.writer(_Echo()).writerow
     yield "\N{ZERO WIDTH NO-BREAK SPACE}" + line(heads)  # Excel takes a file without the mark for Latin-1
-    for row in rows[:MOST_ROWS].iterator(chunk_size=AT_ONCE):
-        yield line([cell(lookup_field(each, row, table)) for each in columns])
+    # Outside a transaction Postgres would find all rows before it handed out the first (a cursor WITH HOLD).
+    with transaction.atomic():
+        for row in rows[:MOST_ROWS].iterator(chunk_size=AT_ONCE):
+            yield line([cell(lookup_field(each, row, table)) for each in columns])
 
 
 def cell(found: tuple[Any, Any, Any]) -> Any:
