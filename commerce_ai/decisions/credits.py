@@ -148,17 +148,25 @@ _LINES = """
             l.sku, l.position, l.quantity, coalesce(l.unit_cost, p.cost) AS cost,
             greatest(l.unit_price * l.quantity - l.discount, 0) AS net,
             o.currency = %(currency)s AS ours, o.currency, greatest(o.total - o.shipping, 0) AS paid,
-            row_number() OVER (PARTITION BY l.order_id, l.product_id, l.sku ORDER BY l.position) AS same
+            coalesce(sum(l.quantity) OVER (PARTITION BY l.order_id, l.product_id, l.sku ORDER BY l.position
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
         FROM buyer b JOIN shop_order o ON o.id = b.order_id JOIN shop_orderline l ON l.order_id = b.order_id
         LEFT JOIN shop_product p ON p.id = l.product_id
     ), priced AS (
         SELECT g.*, net * least(1, paid / nullif(sum(net) OVER (PARTITION BY order_id), 0)) AS worth FROM given g
+    ), unnamed AS (
+        SELECT r.*, coalesce(sum(quantity) OVER (PARTITION BY order_id, product_id, sku ORDER BY external_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM shop_return r WHERE order_line_id IS NULL AND order_id IN (SELECT order_id FROM buyer)
+    ), laid AS (  -- returns that name no line, laid end to end beside the lines of their product
+        SELECT g.id, r.id AS return_id, r.amount,
+            least(g.before + g.quantity, r.before + r.quantity) - greatest(g.before, r.before) AS taken
+        FROM unnamed r JOIN priced g ON g.order_id = r.order_id
+            AND (r.product_id = g.product_id OR (r.product_id IS NULL AND r.sku <> '' AND r.sku = g.sku))
     ), back AS (
         SELECT g.id, r.quantity, r.amount FROM shop_return r JOIN priced g ON g.id = r.order_line_id
         UNION ALL
-        SELECT g.id, r.quantity, r.amount FROM shop_return r JOIN priced g ON g.order_id = r.order_id AND g.same = 1
-            AND (r.product_id = g.product_id OR (r.product_id IS NULL AND r.sku <> '' AND r.sku = g.sku))
-        WHERE r.order_line_id IS NULL
+        SELECT id, taken, amount * taken / sum(taken) OVER (PARTITION BY return_id) FROM laid WHERE taken > 0
     ), returned AS (
         SELECT p.id, least(sum(b.quantity), max(p.quantity)) AS quantity,
             least(sum(coalesce(b.amount, p.worth * least(b.quantity / p.quantity, 1))), max(p.worth)) AS worth

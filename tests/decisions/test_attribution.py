@@ -170,6 +170,15 @@ def test_what_comes_back_is_taken_back(facts: Facts) -> None:
     assert money() == (0, 0, 0)
 
 
+def test_a_return_that_names_no_line_is_taken_back_whole_though_its_product_stands_on_two(facts: Facts) -> None:
+    chosen = facts.decision("A")
+    facts.write(facts.touch("Product Clicked", chosen, product="A"))
+    order = facts.order("1", ("A", 2, "10"), ("A", 2, "8"))
+    Return.objects.create(shop=facts.shop, external_id="r", order=order, product=facts.product("A"), quantity=3)
+    facts.count()
+    assert facts.outcome(chosen).revenue == 36 - 20 - 8
+
+
 def test_lines_never_bring_more_than_was_paid(facts: Facts) -> None:
     chosen = facts.decision("A", "B")
     facts.write(*(facts.touch("Product Clicked", chosen, product=each) for each in "AB"))
