@@ -19,7 +19,7 @@ from commerce_ai.privacy.models import PrivacyRequest
 from commerce_ai.shop.models import DailyMetric
 from commerce_ai.shop.revision import refresher
 from tests.console.rows import NOW, make_quarantined, make_run, make_version
-from tests.factories import EventFactory, OrderFactory
+from tests.factories import EventFactory, OrderFactory, ShopMemberFactory
 
 INDEX = "/console/"
 
@@ -71,6 +71,29 @@ def test_a_range_is_kept_for_the_session(owner, traded, span):
     owner.get(INDEX, {"during": span})
     answer = owner.get(INDEX)
     assert (answer.context["last"] - answer.context["first"]).days == int(span) - 1
+
+
+def test_range_and_shop_stay_from_page_to_page(owner, shop, other, traded):
+    ShopMemberFactory(shop=other, user=owner.user, role="analyst")
+    owner.post(reverse("console:shop-switch"), {"shop": other.pk})
+    first = traded - timedelta(days=9)
+    owner.get(INDEX, {"from": str(first), "to": str(traded)})
+    for name in ("admin:shop_order_changelist", "console:behaviour", "console:experiments", "console:alerts"):
+        assert owner.get(reverse(name)).context["scope"].shop == other, name
+    answer = owner.get(INDEX)
+    assert answer.context["shop"] == other
+    assert (answer.context["first"], answer.context["last"]) == (first, traded)
+
+
+def test_what_plugins_had_a_part_in_is_grey_and_said_not_to_be_caused_by_them(owner, shop, traded):
+    DailyMetric.objects.create(shop=shop, day=traded, name="influenced_revenue", dimension="fraud", value=70)
+    DailyMetric.objects.create(shop=shop, day=traded, name="influenced_orders", dimension="fraud", value=2)
+    answer = owner.get(INDEX)
+    (line,) = answer.context["influenced"]
+    assert line["revenue"] == "€70" and line["orders"] == "2"
+    assert owner.get(line["url"]).context["cl"].result_count == 1
+    (panel,) = [each for each in answer.content.decode().split("<section") if "influenced-title" in each]
+    assert "c-grey" in panel and "Attributed, not causal" in panel
 
 
 @pytest.mark.parametrize(
