@@ -102,7 +102,7 @@ def _events(shop: Shop, sample: Sample, products: np.ndarray, customers: np.ndar
         if order is not None:
             properties = {"order_id": numbers[order], "total": totals[order], "currency": shop.currency}
         else:
-            properties = {"product_id": skus[product], "price": price}
+            properties = {} if product is None else {"product_id": skus[product], "price": price}
             if dwell_s is not None:
                 properties["dwell_s"] = dwell_s
         yield NewEvent(

@@ -183,6 +183,7 @@ class Storefront:
 
     def order(self, lines: list[Line], stolen: bool) -> bool:
         total = round(sum(each.price for each in lines), 2)
+        self._say("Checkout Started", {"value": total, "currency": "EUR"})
         payment = self._payment(total, stolen)
         checked = _or_none(lambda: self.api.post("/api/v1/fraud/score", self.api.keys.secret, payment))
         if checked is not None and checked["action"] == "block":

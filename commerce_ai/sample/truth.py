@@ -43,6 +43,7 @@ FOLLOWS = 0.25  # a view goes on to the companion of the one before
 POPULARITY = 0.7  # Zipf's exponent within a shelf and style
 CARTS = 0.09  # of views, at the usual price
 CHECKS_OUT = 0.4  # of visits with something in the cart
+GIVES_UP = 0.3  # of the other visits with a cart come as far as the till
 DWELL, DWELL_SD, DWELL_QUALITY = 3.0, 0.7, 0.25  # log seconds on a product's page, and what a better product adds
 STRANGERS = 0.15  # of visits are by people who never say who they are
 # Strangers who look at one product and leave, for each other visit. With them 3.3 % of the past's visitors ordered, as

@@ -20,6 +20,7 @@ from commerce_ai.sample.truth import (
     DWELL_QUALITY,
     DWELL_SD,
     FOLLOWS,
+    GIVES_UP,
     KEEPS_STYLE,
     LOGGED_IN,
     QUALITY,
@@ -63,9 +64,12 @@ def make_happenings(
     views = _views(rng, goods, people, prices, campaigns, midnights, visits_each)
     carts = _carts(rng, goods, prices, views)
     orders, lines = _orders(rng, carts)
-    # A stream of its own: whoever only passes by leaves everybody else's visits as they are.
-    passing = _passing_by(rng.spawn(1)[0], goods, prices, midnights, views)
-    return Happenings(events=_events(pl.concat([views, passing]), carts, orders), orders=orders, lines=lines)
+    # Streams of their own: whoever only passes by, or gives up at the till, leaves everybody else's visits as they are.
+    passing_by, giving_up = rng.spawn(2)
+    passing = _passing_by(passing_by, goods, prices, midnights, views)
+    checkouts = _checkouts(giving_up, carts, orders)
+    events = _events(pl.concat([views, passing]), carts, checkouts, orders)
+    return Happenings(events=events, orders=orders, lines=lines)
 
 
 def _views(
@@ -225,19 +229,30 @@ def _orders(rng: np.random.Generator, carts: pl.DataFrame) -> tuple[pl.DataFrame
     return orders, lines.join(where, on="visit", maintain_order="left").drop("visit")
 
 
-def _events(views: pl.DataFrame, carts: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+def _checkouts(rng: np.random.Generator, carts: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
+    """The till is reached by everybody who orders, and by some who then leave."""
+    last = carts.sort("at", "visit").unique("visit", keep="last", maintain_order=True)
+    paid = last["visit"].is_in(orders["visit"].implode())
+    return last.filter(paid | pl.Series(rng.random(len(last)) < GIVES_UP)).with_columns(
+        pl.col("at") + pl.duration(seconds=60)
+    )
+
+
+def _events(views: pl.DataFrame, carts: pl.DataFrame, checkouts: pl.DataFrame, orders: pl.DataFrame) -> pl.DataFrame:
     """The tracking words for what happened, in order of time; `order` is set on completed orders only."""
     seen = pl.col("customer").is_not_null() & pl.col("logged_in")
     named = pl.when(seen).then(pl.col("customer")).alias("customer")
     columns: list[str | pl.Expr] = ["visit", "anonymous_id", named, "product", "price", "at"]
-    none = pl.lit(None, pl.Int64)
+    none, nothing = pl.lit(None, pl.Int64), pl.lit(None, pl.Float64)
     untimed = none.alias("dwell_s")
     happened = [
         views.select(pl.lit("Product Viewed").alias("name"), *columns, "dwell_s", none.alias("order")),
         carts.select(pl.lit("Product Added").alias("name"), *columns, untimed, none.alias("order")),
+        checkouts.select(pl.lit("Checkout Started").alias("name"), "visit", "anonymous_id", named,
+                         none.alias("product"), nothing.alias("price"), "at", untimed, none.alias("order")),
         # Whoever orders says who they are.
         orders.select(pl.lit("Order Completed").alias("name"), "visit", "anonymous_id", "customer",
-                      none.alias("product"), pl.lit(None, pl.Float64).alias("price"), "at", untimed,
+                      none.alias("product"), nothing.alias("price"), "at", untimed,
                       pl.int_range(pl.len()).alias("order")),
     ]  # fmt: skip
     return pl.concat(happened).sort("at", "visit", maintain_order=True)

@@ -226,3 +226,8 @@ def test_as_many_of_the_pasts_visitors_order_as_in_real_shops():
     happenings = generate(1, DEMO, UNTIL).happenings
     visitors = happenings.events.with_columns(pl.col("at").dt.date()).select("at", "anonymous_id").n_unique()
     assert 0.02 <= len(happenings.orders) / visitors <= 0.04
+    steps = [
+        set(happenings.events.filter(pl.col("name") == name)["visit"])
+        for name in ("Product Viewed", "Product Added", "Checkout Started", "Order Completed")
+    ]
+    assert steps[0] > steps[1] > steps[2] > steps[3], "a funnel, each step fewer of those of the step before"
