@@ -82,15 +82,15 @@ def load(folder: Path) -> Intents:
 
 
 def fit(vectors: Floats, labels: Sequence[str], *, c: float, seed: int = 0) -> Intents:
-    """Learn from vectors ``[texts, dim]`` and their intents. Raises ValueError with fewer than two intents."""
+    """Learn from vectors ``[texts, dim]`` and their intents, of which there are at least two; `c`: `classifier_of`."""
     names = np.asarray(labels, dtype=str)
     held = _held_out(names, seed)
-    trial = linear.fit(vectors[~held], names[~held].tolist(), c=c).calibrated(vectors[held], names[held].tolist())
+    trial = classifier_of(vectors[~held], names[~held].tolist(), c).calibrated(vectors[held], names[held].tolist())
     known = _sample(vectors[~held], names[~held], seed)
     raw = _raw(trial, known, vectors[held])
     centre, spread = raw.mean(axis=0), raw.std(axis=0) + 1e-6
     joined = ((raw - centre) / spread).sum(axis=1)
-    final = linear.fit(vectors, names.tolist(), c=c)
+    final = classifier_of(vectors, names.tolist(), c)
     return Intents(
         LinearClassifier(final.classes, final.weights, final.bias, trial.temperature),
         _sample(vectors, names, seed),
@@ -99,6 +99,17 @@ def fit(vectors: Floats, labels: Sequence[str], *, c: float, seed: int = 0) -> I
         spread.astype(np.float32),
         np.quantile(joined, np.linspace(0, 1, GRID)).astype(np.float32),
     )
+
+
+def classifier_of(vectors: Floats, labels: Sequence[str], c: float) -> LinearClassifier:
+    """Logistic regression with the inverse ridge `c`; at 0, which it tends to, the nearest mean vector: what a few
+    labels, some of them wrong, teach best (Snell, Swersky, Zemel 2017, "Prototypical Networks for Few-shot Learning").
+    """
+    if c > 0:
+        return linear.fit(vectors, labels, c=c)
+    names = np.asarray(labels, dtype=str)
+    classes = tuple(str(each) for each in np.unique(names))
+    return LinearClassifier(classes, _centroids(vectors, names, classes), np.zeros(len(classes), np.float32))
 
 
 def _raw(classifier: LinearClassifier, known: npt.NDArray[Any], vectors: Floats) -> Floats:

@@ -39,16 +39,19 @@ OUTPUT = FrameSchema(
     extra="keep",
 )
 LEAST_INTENTS, LEAST_EACH, LEAST_TEXTS = 2, 5, 50  # of texts, `queries` says the same
-RIDGES = (5.0, 10.0, 20.0)
+RIDGES = (0.0, 1.0, 5.0, 10.0, 20.0)
 
 
 @dataclass(frozen=True)
 class IntentParams:
-    """Sentence vectors and logistic regression."""
+    """Sentence vectors, and logistic regression or the nearest mean."""
 
     c: Annotated[
-        Annotated[float, Meta(gt=0)] | None,
-        Meta(description="Inverse of the ridge. Null: the best of 5, 10, 20 on validation, else 10."),
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(
+            description="Inverse of the ridge; 0: the nearest mean vector. Null: the best of 0, 1, 5, 10, 20 on "
+            "validation, else 10."
+        ),
     ] = None
     encoder: Annotated[
         str, Meta(description="A sentence-transformers name or folder. Empty: the setting TEXT_ENCODER.")
@@ -117,7 +120,7 @@ class IntentLearner(Learner):
                 params = replace(params, c=_choose(vectors, names, theirs, held["intent"].to_list()))
             vectors = np.concatenate([vectors, theirs])
             names += held["intent"].to_list()
-        params = replace(params, c=params.c or 10.0)
+        params = replace(params, c=10.0 if params.c is None else params.c)
         report(stage="fitting", progress=0.9)
         return Fitted(intents.fit(vectors, names, c=params.c, seed=params.seed), params)
 
@@ -204,11 +207,9 @@ def encode(encoder: Any, texts: pl.Series, report: Any) -> Any:
 
 
 def _choose(vectors: Any, names: list[str], held: Any, truth: list[str]) -> float:
-    from commerce_ai.learning import linear
-
     scores = {}
     for c in RIDGES:
-        model = linear.fit(vectors, names, c=c)
+        model = intents.classifier_of(vectors, names, c)
         guesses = np.array(model.classes)[model.logits(held).argmax(axis=1)]
         scores[c] = float((guesses == np.array(truth)).mean())
     return max(RIDGES, key=lambda c: (scores[c], -c))

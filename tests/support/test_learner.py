@@ -94,16 +94,31 @@ def test_the_ridge_is_chosen_where_there_is_something_to_choose_on() -> None:
         {"texts": rows.filter(pl.col("index") % 4 > 0).drop("index")}, IntentParams(), Silent(),
         validation={"texts": held},
     )  # fmt: skip
-    assert fitted.params.c in (5.0, 10.0, 20.0)
+    assert fitted.params.c in (0.0, 1.0, 5.0, 10.0, 20.0)
     assert len(fitted.intents.known) == rows.height  # validation is learned from as well
 
 
-def test_oddness_is_the_share_of_held_out_texts() -> None:
+def test_without_a_ridge_the_nearest_mean_answers_with_probabilities() -> None:
+    vectors, labels, _rng = four_kinds()
+    found = intents.fit(vectors, labels, c=0.0)
+    chances = found.probabilities(vectors)
+    assert (chances.argmax(axis=1) == found.nearest_centroid(vectors)).all()
+    assert np.allclose(chances.sum(axis=1), 1, atol=1e-5) and chances.max(axis=1).mean() > 0.8
+    assert np.isfinite(found.oddness(vectors)).all()
+
+
+def four_kinds() -> tuple[np.ndarray, list[str], np.random.Generator]:
+    """200 unit vectors around four centres, with the names of these."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 16))
     vectors = np.concatenate([each + 0.1 * rng.normal(size=(50, 16)) for each in centres]).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    learned = intents.fit(vectors, [str(place) for place in np.repeat(range(4), 50)], c=10.0)
+    return vectors, [str(place) for place in np.repeat(range(4), 50)], rng
+
+
+def test_oddness_is_the_share_of_held_out_texts() -> None:
+    vectors, labels, rng = four_kinds()
+    learned = intents.fit(vectors, labels, c=10.0)
     assert learned.oddness(vectors).mean() < 0.7
     away = rng.normal(size=(50, 16)).astype(np.float32)
     away /= np.linalg.norm(away, axis=1, keepdims=True)
