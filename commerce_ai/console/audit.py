@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from commerce_ai.console.models import AuditEntry
 from commerce_ai.console.scope import scope_of
+from commerce_ai.models import PluginState
 from commerce_ai.shop.models import Shop
 
 
@@ -23,6 +24,11 @@ def write(request: HttpRequest, rows: Iterable[Model], message: Any, flag: int =
     if found := list(rows):
         entries: Any = LogEntry.objects.log_actions(_person(request), found, flag, str(message))  # type: ignore[arg-type]
         _keep(entries, _here(request))
+
+
+def write_of_plugin(request: HttpRequest, slug: str, message: Any) -> None:
+    """One entry about what a plugin is set to in the chosen shop."""
+    write(request, PluginState.objects.filter(shop=scope_of(request).shop, plugin=slug), message)
 
 
 def write_of_table(request: HttpRequest, model: type[Model], message: Any) -> None:

@@ -30,7 +30,6 @@ from commerce_ai.decisions.experiments.models import Experiment, ExperimentPoint
 from commerce_ai.decisions.experiments.results import ArmResult, Summary
 from commerce_ai.decisions.experiments.verdict import left_out, name_of, percent, verdict, worth
 from commerce_ai.learning.models import Version
-from commerce_ai.models import PluginState
 from commerce_ai.plugin import Card
 from commerce_ai.shop.models import Shop
 
@@ -319,8 +318,7 @@ def _write_down(request: Any, experiment: Experiment, message: str) -> None:
 
 def _write_down_settings(request: Any, experiment: Experiment, message: str) -> None:
     """The same at the plugin whose settings it was."""
-    rows = PluginState.objects.filter(shop=request.shop, plugin=experiment.plugin)
-    audit.write(request, rows, f"{experiment.name}: {message}")
+    audit.write_of_plugin(request, experiment.plugin, f"{experiment.name}: {message}")
 
 
 def _write_down_version(request: Any, experiment: Experiment, arm: str, message: str) -> None:

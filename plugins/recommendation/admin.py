@@ -28,7 +28,6 @@ from commerce_ai.console.scope import may
 from commerce_ai.decisions import counting
 from commerce_ai.learning.live import live
 from commerce_ai.learning.models import Version
-from commerce_ai.models import PluginState
 from commerce_ai.plugin import Card, Health, Need
 from commerce_ai.shop.models import Shop
 from plugins.recommendation import queries, service
@@ -219,8 +218,7 @@ def _act(request: HttpRequest) -> HttpResponse:
         form = SettingsForm(data={**_plain(registry.settings_for(shop.pk, PLUGIN)), "source": request.POST["source"]})
         if form.is_valid():
             registry.save_settings(shop, PLUGIN, form.cleaned_data, by=request.user)
-            state = PluginState.objects.filter(shop=shop, plugin=PLUGIN)
-            audit.write(request, state, say("Changed settings: %(names)s.") % {"names": "source"})
+            audit.write_of_plugin(request, PLUGIN, say("Changed settings: %(names)s.") % {"names": "source"})
             messages.success(request, say("The source was changed; it answers within two seconds."))
         else:
             messages.error(request, say("There is no such source."))

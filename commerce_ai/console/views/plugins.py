@@ -156,4 +156,4 @@ def _moved(form: forms.Form, kept: dict[str, Any]) -> list[str]:
 
 
 def _write_down(request: Any, slug: str, message: str) -> None:
-    audit.write(request, PluginState.objects.filter(shop=request.shop, plugin=slug), message)
+    audit.write_of_plugin(request, slug, message)
