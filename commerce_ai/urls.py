@@ -16,7 +16,7 @@ urlpatterns = [
     path("console/", include("commerce_ai.console.urls")),
     path("console/", admin.site.urls),
     # Plugins first: `prices/simulate` is a route, and not the price of a product called "simulate".
-    *mounted(registry.plugins()),
+    mounted(registry.plugins()),
     path("api/v1/", include("commerce_ai.api.urls")),
     path("v1/", include("commerce_ai.api.tracking_urls")),
     path("webhooks/", include("commerce_ai.api.webhook_urls")),
