@@ -17,7 +17,7 @@ from django.db import connection
 from commerce_ai.ingest import customers
 from commerce_ai.ingest.models import CustomerTraits
 from commerce_ai.ingest.personal import Contact
-from commerce_ai.shop.models import Customer
+from commerce_ai.shop.models import Consent, Customer
 
 _CONTACT = ("email", "phone", "name", "address", "country", "birth_year")
 _OTHER_DOOR = "@other door"
@@ -45,15 +45,16 @@ class Said(msgspec.Struct, frozen=True):
     contact: Contact
 
 
-def tie(shop_id: int, ties: Iterable[Tie]) -> int:
-    """Write the last tie of each anonymous id, proven and claimed apart; how many rows changed."""
+def tie(shop_id: int, ties: Iterable[Tie]) -> bool:
+    """Write the last tie of each anonymous id, proven and claimed apart. Whether somebody who answered for consent has
+    a device more: their answer holds there too."""
     last: dict[tuple[str, bool], Tie] = {}
     for each in ties:
         key = (each.anonymous_id, each.customer_id is not None)
         if key not in last or (each.at, each.user_id) > (last[key].at, last[key].user_id):
             last[key] = each
     if not last:
-        return 0
+        return False
     claimed = {each.user_id for each in last.values() if each.customer_id is None}
     known = customers.resolve(shop_id, claimed) if claimed else {}
     rows = [
@@ -62,7 +63,8 @@ def tie(shop_id: int, ties: Iterable[Tie]) -> int:
     ]
     with connection.cursor() as cursor:
         cursor.execute(_TIE, {"shop": shop_id, **dict(zip("acpt", map(list, zip(*rows, strict=True)), strict=True))})
-        return cursor.rowcount
+        tied = {customer_id for customer_id, is_new in cursor.fetchall() if is_new}
+    return bool(tied) and Consent.objects.of(shop_id).filter(customer_id__in=tied).exists()
 
 
 # Joined with the customers, as one may have been erased since the event came.
@@ -76,6 +78,7 @@ _TIE = """
     ON CONFLICT (shop_id, anonymous_id, proven) DO UPDATE SET customer_id = EXCLUDED.customer_id, at = EXCLUDED.at
     WHERE (EXCLUDED.at, (SELECT external_id FROM shop_customer WHERE id = EXCLUDED.customer_id))
         > (old.at, (SELECT external_id FROM shop_customer WHERE id = old.customer_id))
+    RETURNING customer_id, xmax = 0
 """
 
 

@@ -26,9 +26,11 @@ from commerce_ai.ingest import consents, metrics, orders, people
 from commerce_ai.ingest.models import IngestBatch, QuarantineRow
 from commerce_ai.ingest.personal import Contact
 from commerce_ai.ingest.vocabulary import ORDER_EVENTS
+from commerce_ai.shop import consent
 from commerce_ai.shop import contact as contacts
 from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import Customer, Shop
+from commerce_ai.shop.revision import bump
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +180,7 @@ def _project(batches: Sequence[IngestBatch]) -> None:
     may_count = consents.Permits(shop.pk, Purpose.ANALYTICS)
     counted = (row for row in rows if may_count(row.consent, row.customer_id, row.anonymous_id))
     metrics.count_visitors(shop.pk, ((row.day, row.visitor) for row in counted))
-    people.tie(
+    answers_for_more = people.tie(
         shop.pk,
         (
             people.Tie(row.anonymous_id, row.occurred_at, row.user_id, row.customer_id)
@@ -205,6 +207,8 @@ def _project(batches: Sequence[IngestBatch]) -> None:
         shop.pk,
         (consents.Word(row.anonymous_id, row.customer_id, row.occurred_at, row.consent) for row in rows if row.consent),
     )
+    if answers_for_more:
+        bump(consent.TOPIC, shop.pk)
     IngestBatch.objects.of(shop).filter(pk__in=[batch.pk for batch in batches]).update(
         projected_at=timezone.now(), contacts="", error="", retry_at=None
     )

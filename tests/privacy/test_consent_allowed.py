@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 
 from commerce_ai.api.callers import Subject
 from commerce_ai.decisions.models import Decision
-from commerce_ai.ingest import visitors
+from commerce_ai.ingest import project, visitors
+from commerce_ai.ingest.tracking import accept
 from commerce_ai.shop import allowed, consent
 from commerce_ai.shop.consent import Purpose
 from commerce_ai.shop.models import Identity, Shop
-from commerce_ai.shop.revision import refresher
+from commerce_ai.shop.revision import bump, refresher
 from plugins.recommendation.answers import Request
 from plugins.recommendation.service import recommend
 from tests.factories import CustomerFactory, IdentityFactory, ProductFactory, ShopFactory
@@ -81,6 +83,19 @@ def test_a_refusal_holds_by_every_name_of_the_person(shop):
     assert not may(shop, anonymous_id="theirs")
 
 
+def test_a_refusal_holds_on_the_device_that_the_person_signs_in_with_next(shop):
+    customer = CustomerFactory(shop=shop)
+    say(shop, False, customer=customer)
+    refresher.poll()
+    assert may(shop, anonymous_id="new phone")
+    event = {"type": "track", "event": "Product Viewed", "messageId": "m1", "anonymousId": "new phone",
+             "userId": customer.external_id, "properties": {"product_id": "p1"}}  # fmt: skip
+    accept(shop.pk, [json.dumps(event).encode()], trusted=True)
+    project.run()
+    refresher.poll()
+    assert not may(shop, anonymous_id="new phone"), "no other word had to wake the process up"
+
+
 def test_warm_nothing_is_read_from_postgres(shop):
     say(shop, False, anonymous_id="v")
     may(shop)
@@ -118,6 +133,7 @@ def test_it_agrees_with_the_table_however_it_was_read(words, asks_first):
             Identity.objects.get_or_create(
                 shop=shop, anonymous_id=device, proven=granted, defaults={"customer": people[place % 2], "at": T0}
             )
+            bump(consent.TOPIC, shop)  # as whoever ties people does
         person = {"customer": people[who]} if who < 2 else {"anonymous_id": devices[who % 3]}
         say(shop, granted, days=day, purpose=purpose, **person)
         if later:
