@@ -9,6 +9,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.db.models import QuerySet
 
+from commerce_ai import celery
 from commerce_ai.alerts import health, inbox, outbox, telling, watching
 from commerce_ai.alerts.models import Incident
 from commerce_ai.shop.models import Shop
@@ -19,10 +20,7 @@ LONGEST_S = 240
 
 def wake() -> None:
     """Have a worker send what is due, soon; never fails: without Redis the next sweep does it."""
-    try:
-        deliver.apply_async(retry=False, expires=60)
-    except Exception as error:  # whatever the broker raises
-        logger.warning("no worker was woken for a message (%s); the sweep will come", type(error).__name__)
+    celery.wake(deliver, "a message")
 
 
 @shared_task(name="alerts.deliver")

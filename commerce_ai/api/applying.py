@@ -18,6 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 from rest_framework import serializers
 
+from commerce_ai import celery
 from commerce_ai.api import errors, resources
 from commerce_ai.api.customers import Customers
 from commerce_ai.api.orders import Orders
@@ -50,10 +51,7 @@ class TooEarly(LookupError):
 
 def wake() -> None:
     """Have a worker look, soon; never fails: the sweep comes anyway."""
-    try:
-        apply_webhooks.apply_async(retry=False, expires=60)
-    except Exception as error:  # whatever the broker raises
-        logger.warning("no worker was woken for a webhook (%s); the sweep will come", type(error).__name__)
+    celery.wake(apply_webhooks, "a webhook")
 
 
 @shared_task(name="commerce_ai.api.apply_webhooks")

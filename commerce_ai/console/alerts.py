@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -80,10 +79,6 @@ def overview(request: Any) -> dict[str, Any] | HttpResponse:
     }
 
 
-def log(request: Any, rows: Any, flag: int, message: str) -> None:
-    audit.write(request, rows, message, flag)
-
-
 def _act(request: Any) -> HttpResponse:
     if not may(request, "operator"):
         raise PermissionDenied
@@ -98,7 +93,7 @@ def _act(request: Any) -> HttpResponse:
     if not changed:
         messages.warning(request, _("Tick an alert first; what is resolved stays so."))
         return _back(request)
-    log(request, changed, CHANGE, words)
+    audit.write(request, changed, words)
     count = ngettext("%(n)d alert: %(done)s", "%(n)d alerts: %(done)s", len(changed))
     messages.success(request, count % {"n": len(changed), "done": words})
     return _back(request)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+from django.contrib.admin.models import ADDITION, DELETION
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from commerce_ai.alerts import outbox, sending
 from commerce_ai.alerts.budget import Budget, budget_of, set_budget
 from commerce_ai.alerts.models import Channel, Delivery
-from commerce_ai.console.alerts import log
+from commerce_ai.console import audit
 from commerce_ai.console.alerts_form import BudgetForm, ChannelForm
 from commerce_ai.console.dress import dress
 from commerce_ai.console.pages import page, shown_once
@@ -34,7 +34,7 @@ def overview(request: Any) -> dict[str, Any] | HttpResponse:
             raise PermissionDenied
         if form.is_valid():
             set_budget(request.shop, Budget(**form.cleaned_data))
-            log(request, [request.shop], CHANGE, _("Changed how many alerts are told a day."))
+            audit.write(request, [request.shop], _("Changed how many alerts are told a day."))
             messages.success(request, _("Saved."))
             return HttpResponseRedirect(request.path)
     return {
@@ -52,7 +52,7 @@ def add(request: Any) -> dict[str, Any] | HttpResponse:
     form = ChannelForm(request.POST or None, instance=Channel(shop=request.shop, created_by=request.user))
     if request.method == "POST" and form.is_valid():
         channel = form.save()
-        log(request, [channel], ADDITION, _("Added."))
+        audit.write(request, [channel], _("Added."), ADDITION)
         if channel.kind == Channel.Kind.WEBHOOK:
             return _shown(request, channel, sending.rotate(channel))
         messages.success(request, _("Saved. Send a test now."))
@@ -72,7 +72,7 @@ def detail(request: Any, pk: int) -> dict[str, Any] | HttpResponse:
             form.save()
             if not channel.on:
                 outbox.forget_trouble(channel)
-            log(request, [channel], CHANGE, _("Changed: %(names)s.") % {"names": ", ".join(form.changed_data)})
+            audit.write(request, [channel], _("Changed: %(names)s.") % {"names": ", ".join(form.changed_data)})
             messages.success(request, _("Saved."))
             return HttpResponseRedirect(request.path)
     return {
@@ -86,14 +86,14 @@ def _act(request: Any, channel: Channel) -> HttpResponse:
     action = request.POST.get("action", "")
     if action == "test":
         outbox.send_test(channel)
-        log(request, [channel], CHANGE, _("Sent a test."))
+        audit.write(request, [channel], _("Sent a test."))
         messages.success(request, _("A test is on its way: its row below says in a few seconds whether it arrived."))
     elif action == "rotate" and channel.kind == Channel.Kind.WEBHOOK:
         made = sending.rotate(channel)
-        log(request, [channel], CHANGE, _("Made a new signing secret."))
+        audit.write(request, [channel], _("Made a new signing secret."))
         return _shown(request, channel, made)
     elif action == "delete":
-        log(request, [channel], DELETION, _("Deleted."))
+        audit.write(request, [channel], _("Deleted."), DELETION)
         outbox.forget_channel(channel)
         messages.success(request, _("The channel is deleted, with what waited to be sent there."))
         return HttpResponseRedirect(reverse("console:alert-channels"))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from commerce_ai.alerts import rules, watching
 from commerce_ai.alerts.models import AlertRule
-from commerce_ai.console.alerts import log
+from commerce_ai.console import audit
 from commerce_ai.console.alerts_form import HealthRuleForm, MetricRuleForm
 from commerce_ai.console.dress import dress
 from commerce_ai.console.pages import page
@@ -52,7 +52,7 @@ def delete(request: Any, pk: int) -> HttpResponse:
     if request.method != "POST":
         raise Http404
     watching.forget(rule)
-    log(request, [rule], DELETION, _("Deleted."))
+    audit.write(request, [rule], _("Deleted."), DELETION)
     rule.delete()
     messages.success(request, _("The rule is deleted, and what it said is resolved."))
     return HttpResponseRedirect(reverse("console:alert-rules"))
@@ -68,7 +68,7 @@ def _edit(request: Any, rule: AlertRule) -> dict[str, Any] | HttpResponse:
             kept.checked_day = None
         kept.save()
         said = _("Added.") if new else _("Changed: %(names)s.") % {"names": ", ".join(form.changed_data)}
-        log(request, [kept], ADDITION if new else CHANGE, said)
+        audit.write(request, [kept], said, ADDITION if new else CHANGE)
         messages.success(request, _("Saved."))
         return HttpResponseRedirect(reverse("console:alert-rules"))
     return {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 from django.db.models import Max, Sum
 
@@ -18,6 +19,7 @@ __all__ = [
     "EVENTS", "NAMES", "ORDERS", "REVENUE", "STEPS", "VISITORS", "Figures", "Funnel", "Influence", "change",
     "newest_day", "ratio", "read", "read_funnel", "read_influence",
 ]  # fmt: skip
+ByStep = dict[str, list[float | None]]
 WEEKLY_BEYOND_DAYS = 190  # a longer range is drawn by week
 
 
@@ -28,7 +30,7 @@ class Figures:
     first: date
     last: date
     steps: tuple[date, ...]
-    by_step: dict[str, list[float | None]]
+    by_step: ByStep
     total: dict[str, float]
     before: dict[str, float]
 
@@ -48,7 +50,7 @@ class Funnel:
 
     total: dict[str, float]
     before: dict[str, float]
-    by_step: dict[str, list[float | None]]
+    by_step: ByStep
 
     @property
     def any(self) -> bool:
@@ -94,42 +96,15 @@ def newest_day(shop: Shop) -> date | None:
 
 def read(shop: Shop, first: date, last: date) -> Figures:
     """The figures of `first` to `last`, both included, and of as many days before. One query."""
-    length = (last - first).days + 1
-    rows = DailyMetric.objects.of(shop).filter(
-        name__in=NAMES, dimension="", day__gte=first - timedelta(days=length), day__lte=last
-    )
-    total, before = dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0)
-    steps = _steps(first, last)
-    by_step: dict[str, list[float | None]] = {name: [None] * len(steps) for name in NAMES}
-    width = _width(steps, length)
-    for day, name, value in rows.values_list("day", "name", "value"):
-        if day < first:
-            before[name] += value
-            continue
-        total[name] += value
-        place = (day - first).days // width
-        by_step[name][place] = (by_step[name][place] or 0.0) + value
-    return Figures(first, last, steps, by_step, total, before)
+    rows = _rows(shop, first, last).filter(name__in=NAMES, dimension="").values_list("day", "name", "value")
+    total, before, by_step = _sums(rows, NAMES, first, last)
+    return Figures(first, last, _steps(first, last), by_step, total, before)
 
 
 def read_funnel(shop: Shop, first: date, last: date) -> Funnel:
     """The funnel of `first` to `last`, both included, and of as many days before. One query."""
-    length = (last - first).days + 1
-    rows = DailyMetric.objects.of(shop).filter(
-        name=FUNNEL, day__gte=first - timedelta(days=length), day__lte=last, dimension__in=STEPS
-    )
-    total, before = dict.fromkeys(STEPS, 0.0), dict.fromkeys(STEPS, 0.0)
-    steps = _steps(first, last)
-    width = _width(steps, length)
-    by_step: dict[str, list[float | None]] = {name: [None] * len(steps) for name in STEPS}
-    for day, name, value in rows.values_list("day", "dimension", "value"):
-        if day < first:
-            before[name] += value
-            continue
-        total[name] += value
-        place = (day - first).days // width
-        by_step[name][place] = (by_step[name][place] or 0.0) + value
-    return Funnel(total, before, by_step)
+    rows = _rows(shop, first, last).filter(name=FUNNEL, dimension__in=STEPS).values_list("day", "dimension", "value")
+    return Funnel(*_sums(rows, STEPS, first, last))
 
 
 def read_influence(shop: Shop, first: date, last: date) -> list[Influence]:
@@ -146,8 +121,28 @@ def read_influence(shop: Shop, first: date, last: date) -> list[Influence]:
     return sorted((each for each in found if each.revenue or each.orders), key=lambda each: -each.revenue)
 
 
-def _width(steps: Sequence[date], length: int) -> int:
-    return (steps[1] - steps[0]).days if len(steps) > 1 else length
+def _rows(shop: Shop, first: date, last: date) -> Any:
+    """The range and as many days before."""
+    before = first - timedelta(days=(last - first).days + 1)
+    return DailyMetric.objects.of(shop).filter(day__gte=before, day__lte=last)
+
+
+def _sums(
+    rows: Any, names: Sequence[str], first: date, last: date
+) -> tuple[dict[str, float], dict[str, float], ByStep]:
+    """Of (day, name, value): by name of the range and of the days before it, and of the range by step of the chart."""
+    total, before = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    steps = _steps(first, last)
+    width = (steps[1] - steps[0]).days if len(steps) > 1 else (last - first).days + 1
+    by_step: ByStep = {name: [None] * len(steps) for name in names}
+    for day, name, value in rows:
+        if day < first:
+            before[name] += value
+            continue
+        total[name] += value
+        place = (day - first).days // width
+        by_step[name][place] = (by_step[name][place] or 0.0) + value
+    return total, before, by_step
 
 
 def _steps(first: date, last: date) -> tuple[date, ...]:

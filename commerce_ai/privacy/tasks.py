@@ -9,6 +9,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
+from commerce_ai import celery
 from commerce_ai.privacy import requests, retrain
 from commerce_ai.privacy.erase import sweep as sweep_again
 from commerce_ai.privacy.keys import rotate_keys
@@ -22,10 +23,7 @@ LONGEST_S = 300
 
 def wake() -> None:
     """Have a worker look, soon; never fails: without Redis the sweep finds what waits."""
-    try:
-        work.apply_async(retry=False, expires=60)
-    except Exception as error:  # whatever the broker raises
-        logger.warning("no worker was woken for a privacy request (%s); the sweep will come", type(error).__name__)
+    celery.wake(work, "a privacy request")
 
 
 @shared_task(name="privacy.work")

@@ -63,7 +63,7 @@ def switch(request: Any, slug: str) -> HttpResponse:
     plugin = _plugin(slug)
     on = request.POST.get("on") == "1"
     registry.switch(request.shop, slug, on, by=request.user)
-    _write_down(request, slug, _("Switched on.") if on else _("Switched off."))
+    audit.write_of_plugin(request, slug, _("Switched on.") if on else _("Switched off."))
     said = {"plugin": plugin.verbose_name, "fallback": plugin.fallback}
     if on:
         messages.success(request, _("%(plugin)s is on.") % said)
@@ -86,7 +86,7 @@ def mode(request: Any, slug: str) -> HttpResponse:
     kept = state.read_settings(form_class) if state else {}
     now = dataclasses.asdict(registry.default_settings(slug)) | kept | {"mode": request.POST["mode"]}
     registry.save_settings(request.shop, slug, now, by=request.user)
-    _write_down(request, slug, _("Changed settings: %(names)s.") % {"names": "mode"})
+    audit.write_of_plugin(request, slug, _("Changed settings: %(names)s.") % {"names": "mode"})
     messages.success(request, MODES[request.POST["mode"]])
     return HttpResponseRedirect(f"{reverse('admin:index')}")
 
@@ -109,7 +109,9 @@ def settings(request: Any, slug: str) -> dict[str, Any] | HttpResponse:
             form = form_class(_with_kept(request.POST, kept, hidden))
             if form.is_valid():
                 registry.save_settings(request.shop, slug, form.cleaned_data, by=request.user)
-                _write_down(request, slug, _("Changed settings: %(names)s.") % {"names": ", ".join(_moved(form, kept))})
+                audit.write_of_plugin(
+                    request, slug, _("Changed settings: %(names)s.") % {"names": ", ".join(_moved(form, kept))}
+                )
                 messages.success(request, _("Saved. It acts within two seconds."))
                 return HttpResponseRedirect(request.path)
         else:
@@ -153,7 +155,3 @@ def _with_kept(posted: Any, kept: dict[str, Any], hidden: set[str]) -> Any:
 
 def _moved(form: forms.Form, kept: dict[str, Any]) -> list[str]:
     return sorted(name for name, value in form.cleaned_data.items() if kept.get(name, object()) != value)
-
-
-def _write_down(request: Any, slug: str, message: str) -> None:
-    audit.write_of_plugin(request, slug, message)
